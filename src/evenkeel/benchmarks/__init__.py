@@ -1,0 +1,1 @@
+"""How a model is measured: independent evaluations, one concept each, played in lock-step on any engine."""

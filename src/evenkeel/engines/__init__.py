@@ -1,0 +1,1 @@
+"""Where a model runs. One protocol, five verbs; `native` is one process with torch."""

@@ -1,0 +1,41 @@
+"""The grader protocol: requests in, outcomes out as they are ready.
+
+A grader never returns a number for what it could not judge; the reward belongs to the arm (see `aggregate`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from evenkeel.records.types import Outcome, Reply
+from evenkeel.scenarios.scenario import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class GradeRequest:
+    """One reply to judge by its scenario's criteria."""
+
+    id: str
+    scenario: Scenario
+    reply: Reply
+
+
+class Grader(Protocol):
+    """Judges replies. `name` and `version` enter every protocol hash."""
+
+    name: str
+    version: str
+
+    def criteria(self, scenario: Scenario) -> tuple[str, ...]:
+        """Ids of the criteria this grader reports for a scenario."""
+        ...
+
+    def points(self, scenario: Scenario) -> tuple[float, ...]:
+        """Signed points of those criteria, in the same order."""
+        ...
+
+    def grade(self, requests: Sequence[GradeRequest]) -> AsyncIterator[tuple[str, Outcome]]:
+        """(request id, outcome) as each is ready."""
+        ...
