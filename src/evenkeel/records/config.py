@@ -1,8 +1,8 @@
 """TOML files as nested frozen dataclasses, with errors that name file, line, field and fix.
 
-The schema is the dataclass itself: annotations give the types, `setting(...)` the default and the allowed range.
-`tomllib` keeps no positions, so `line_table` finds the line of each key by reading the text once more. A value
-inside an inline table is reported at the line of the key that holds it.
+The schema is the dataclass itself: annotations give the types, `setting(...)` the default and the allowed
+range. `tomllib` keeps no positions, so `line_table` finds the line of each key by reading the text once more.
+A value inside an inline table is reported at the line of the key that holds it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ T = TypeVar("T")
 Where = tuple[str | int, ...]  # ("arms", 2, "share"): third table of [[arms]], key share
 
 _HEADER = re.compile(r"^\s*(\[\[|\[)\s*([^\[\]#]+?)\s*\]{1,2}\s*(#.*)?$")
-_KEY = re.compile(
-    r"""^\s*((?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)(?:\s*\.\s*(?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+))*)\s*="""
-)
+_WORD = r"""(?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)"""
+_KEY = re.compile(rf"^\s*({_WORD}(?:\s*\.\s*{_WORD})*)\s*=")
 _NAMES = {str: "a text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -36,7 +35,7 @@ def setting(
     high: float | None = None,
     choices: tuple[Any, ...] = (),
 ) -> Any:
-    """A dataclass field with a range (both ends allowed) or a list of choices; for tuples they hold for each item."""
+    """A dataclass field with a range (both ends allowed) or choices; for tuples they hold for each item."""
     rule = {"low": low, "high": high, "choices": choices}
     if isinstance(default, (dict, list)):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=rule)
@@ -63,7 +62,7 @@ class Source:
         return UserError(problem, file=self.file, line=self.line(where), fix=fix)
 
     def overridden(self, table: str) -> Source:
-        """Values of `[table]` laid over the rest (tables merge, everything else is replaced); lines follow them.
+        """Values of `[table]` laid over the rest: tables merge, everything else is replaced; lines follow.
 
         The table itself disappears. Without such a table, nothing changes.
         """
@@ -154,7 +153,7 @@ def _open(line: str, depth: int, quote: str) -> tuple[int, str]:
 
 
 def build(cls: type[T], source: Source, where: Where = (), data: Any = None) -> T:
-    """An instance of a frozen dataclass from the values at `where`. Raises UserError at the line of the mistake."""
+    """An instance of a frozen dataclass from the values at `where`; UserError at the line of a mistake."""
     values = source.data if data is None else data
     place = _spell(where)
     if not isinstance(values, Mapping):
@@ -228,7 +227,7 @@ def _show(value: Any) -> str:
 
 
 def write_toml(value: Any) -> str:
-    """A dataclass (or mapping) as TOML: scalars first, then tables, then arrays of tables; None is left out."""
+    """A dataclass (or mapping) as TOML: scalars, then tables, then arrays of tables; None is left out."""
     out: list[str] = []
     _write_table(value, "", out)
     return "\n".join(out).strip() + "\n"

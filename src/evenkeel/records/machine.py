@@ -1,7 +1,7 @@
 """What the results depend on (versions, CPU type) and what they must not (times, paths, hardware load).
 
-`versions()` goes to versions.json and is the same for equal environments; `machine()` goes to machine.json, the
-only file of a run with times or paths.
+`versions()` goes to versions.json and is the same for equal environments; `machine()` goes to machine.json,
+the only file of a run with times or paths.
 """
 
 from __future__ import annotations
@@ -89,5 +89,5 @@ def _tree_hash(part: str) -> str:
 
 
 def code_hash(parts: Iterable[str]) -> str:
-    """Hash of the source and data files of some folders of the package: the stage is another when they change."""
+    """Hash of the source and data files of some folders of the package; a stage's inputs contain it."""
     return hashlib.sha256("".join(_tree_hash(part) for part in sorted(parts)).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Run a graph of stages: what is done stays, what is ready goes to a free worker, the longest way to the end first."""
+"""Run a graph of stages: done ones stay, ready ones go to a free worker, the longest way to the end first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from evenkeel.records.errors import UserError
 from evenkeel.study.stages import Stage, check, folder_of, is_done, with_needs
@@ -61,13 +61,13 @@ def locked(run: Path) -> Iterator[None]:
         yield
 
 
-def _wait_for_orphans(busy: object, run: Path) -> None:
+def _wait_for_orphans(busy: TextIO, run: Path) -> None:
     """Workers of a killed main process hold the shared lock until they are gone."""
     deadline = time.monotonic() + ORPHANS_GONE
     while True:
         try:
-            fcntl.flock(busy, fcntl.LOCK_EX | fcntl.LOCK_NB)  # type: ignore[call-overload]
-            fcntl.flock(busy, fcntl.LOCK_UN)  # type: ignore[call-overload]
+            fcntl.flock(busy, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(busy, fcntl.LOCK_UN)
             return
         except BlockingIOError:
             if time.monotonic() > deadline:
@@ -99,8 +99,8 @@ def execute(
 ) -> int:
     """Make all stages that are not done; returns how many were made. The caller holds `locked(run)`.
 
-    Raises UserError before any work on damaged or foreign files, and after a stage failed (what else was running is
-    finished and kept).
+    Raises UserError before any work on damaged or foreign files, and after a stage failed (what else was
+    running is finished and kept).
     """
     ordered = with_needs(stages)
     for stage in ordered:
@@ -167,7 +167,7 @@ class _Crew:
             code = workers[number].process.exitcode
             del self.running[number]
             self._fail(
-                stage, f"its worker process ended (exit code {code}; -9 is a kill, often for lack of memory)"
+                stage, f"its worker process ended with code {code} (-9: killed, often for lack of memory)"
             )
             return
         if kind == "progress":

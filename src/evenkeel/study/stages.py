@@ -2,9 +2,9 @@
 
     RUN/stages/KIND-HASH/   stage.json first, then the outputs, then checksums.json, and last of all DONE
 
-The hash covers kind, function, inputs and the hashes of the stages it needs, so a folder with DONE never has to be made
-again, whoever killed whatever in between. Paths go in `local`, which is not hashed. A folder without DONE is
-started afresh, or continued where the function itself can (`resumable`).
+The hash covers kind, function, inputs and the hashes of the stages it needs, so a folder with DONE never has
+to be made again, whoever killed whatever in between. Paths go in `local`, which is not hashed. A folder without
+DONE is started afresh, or continued where the function itself can (`resumable`).
 """
 
 from __future__ import annotations
@@ -144,8 +144,8 @@ def is_done(run: Path, stage: Stage) -> bool:
 def check(run: Path, stage: Stage, *, full: bool = False) -> None:
     """Verify what is already on disk for a stage. Raises UserError naming the file and the fix.
 
-    A finished folder must hold exactly the files of its checksums with those bytes (files over 64 MiB: that size,
-    unless `full`). An unfinished one must be ours.
+    A finished folder must hold exactly the files of its checksums with those bytes (files over 64 MiB: that
+    size, unless `full`). An unfinished one must be ours.
     """
     folder = folder_of(run, stage)
     if not folder.exists():

@@ -81,7 +81,7 @@ def _serve(pipe: Connection, parent: int, run: str) -> None:
     """The worker's life: take jobs until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     _die_with(parent)
-    with open(Path(run) / BUSY_LOCK, "w") as busy:
+    with (Path(run) / BUSY_LOCK).open("w") as busy:
         fcntl.flock(busy, fcntl.LOCK_SH)
         while True:
             try:
