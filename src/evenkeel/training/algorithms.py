@@ -41,13 +41,11 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         Algorithm("grpo", "clipped", "token", (0.2, 0.2), "standardised", "sequences"),
         # Liu et al. 2025 (2503.20783): no division by the spread nor by the reply's own length
         Algorithm("dr_grpo", "clipped", "token", (0.2, 0.2), "centred", "constant"),
-        # Yu et al. 2025 (2503.14476): clip-higher and token mean; its resampling is left out (arms keep
-        their plan)
+        # Yu et al. 2025 (2503.14476): clip-higher and token mean; no resampling (arms keep their plan)
         Algorithm("dapo", "clipped", "token", (0.2, 0.28), "standardised", "tokens"),
         # Zheng et al. 2025 (2507.18071), eq. 5-7: the length-normalised ratio of the whole reply
         Algorithm("gspo", "clipped", "sequence", (3e-4, 4e-4), "standardised", "sequences"),
-        # MiniMax-M1 2025 (2506.13585), eq. 4-5: the ratio is a weight, cut above at 5, with no gradient of
-        its own
+        # MiniMax-M1 2025 (2506.13585), eq. 4-5: the ratio is a weight, cut above at 5, without a gradient
         Algorithm("cispo", "clipped_weight", "token", (1.0, 4.0), "standardised", "tokens"),
         # Williams 1992: no ratio at all; exact when samples are the policy's own
         Algorithm("reinforce", "plain", "token", (0.0, 0.0), "centred", "tokens"),
@@ -142,7 +140,9 @@ def log_ratio(logp_BT: np.ndarray, old_logp_BT: np.ndarray, mask_BT: np.ndarray,
 def k3(logp_BT: np.ndarray, reference_logp_BT: np.ndarray, mask_BT: np.ndarray):
     """Schulman's k3 estimate of KL(policy || reference) per token, r - log r - 1 with r = reference /
     policy, and its exact derivative by the policy's log-probability, 1 - r. (kl_BT, slope_BT), 0 outside
-    the mask.""" log_r_BT = np.where(mask_BT, np.asarray(reference_logp_BT, np.float64) - logp_BT, 0.0)
+    the mask.
+    """
+    log_r_BT = np.where(mask_BT, np.asarray(reference_logp_BT, np.float64) - logp_BT, 0.0)
     return np.expm1(log_r_BT) - log_r_BT, -np.expm1(log_r_BT)
 
 
