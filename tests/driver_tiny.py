@@ -10,9 +10,9 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from evenkeel.benchmarks.benchmark import Benchmark, Item, Play, Score
-from evenkeel.records.errors import UserError
+from evenkeel.engines.native.engine import NativeEngine
 from evenkeel.records.streams import key, uniforms
-from evenkeel.records.types import Completion, Conversation, Message, Reply, SampleRequest, TrainSequence
+from evenkeel.records.types import Completion, Conversation, Message, Reply, SampleRequest
 
 TEXT = """
 <pad> <end> <system> <user> <assistant> <tool> yes no maybe safe risky ask wait doctor nurse scan pill now
@@ -69,26 +69,18 @@ def tiny_checkpoint(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+def tiny_engine(folder: Path) -> NativeEngine:
+    return NativeEngine.from_pretrained(folder, stop_tokens=(END,))
+
+
 class PlainEngine:
-    """The Engine protocol written out on a transformers model, one row at a time, without any speed."""
+    """Sampling as the Engine protocol says it, on a transformers model, one row at a time and last row first."""
 
-    def __init__(self, folder: Path, stop_tokens: tuple[int, ...] = (END,)):
-        self.stop_tokens = stop_tokens
-        self.load(folder)
-
-    def load(self, folder: Path, *, optimizer: bool = True) -> None:
-        if not (Path(folder) / "config.json").is_file():
-            raise UserError("no checkpoint here", file=folder)
+    def __init__(self, folder: Path):
         self.model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=0.0, betas=(0.9, 0.95), weight_decay=0.0
-        )
-
-    def save(self, folder: Path, *, optimizer: bool = True) -> None:
-        self.model.save_pretrained(folder)
 
     async def sample(self, requests: Sequence[SampleRequest]) -> AsyncIterator[Completion]:
-        for request in reversed(requests):  # no promised order
+        for request in reversed(requests):
             for g in range(request.group):
                 yield self._complete(request, g)
 
@@ -106,42 +98,9 @@ class PlainEngine:
                 token = min(int((below_V <= uniforms(stream, t)[0]).sum()), len(below_V) - 1)
             tokens.append(token)
             logprobs.append(float(torch.log_softmax(logits_V, -1)[token]))
-            if token in self.stop_tokens:
+            if token == END:
                 return Completion(request.id, g, tuple(tokens), tuple(logprobs), "stop")
         return Completion(request.id, g, tuple(tokens), tuple(logprobs), "length")
-
-    def _logp(self, sequence: TrainSequence) -> torch.Tensor:
-        ids = torch.tensor([[*sequence.prompt, *sequence.completion]])
-        logp_TV = torch.log_softmax(self.model(ids).logits[0, :-1], -1)
-        logp_T = logp_TV.gather(-1, ids[0, 1:, None])[:, 0]
-        return logp_T[len(sequence.prompt) - 1 :]
-
-    def logprobs(self, batch: Sequence[TrainSequence]) -> np.ndarray:
-        logp_BT = np.zeros((len(batch), max(len(row.completion) for row in batch)))
-        with torch.no_grad():
-            for b, sequence in enumerate(batch):
-                logp_BT[b, : len(sequence.completion)] = self._logp(sequence).double().numpy()
-        return logp_BT
-
-    def forward_backward(self, batch: Sequence[TrainSequence], weights_BT: np.ndarray) -> np.ndarray:
-        logp_BT = np.zeros(weights_BT.shape)
-        for b, sequence in enumerate(batch):
-            logp_T = self._logp(sequence)
-            weights_T = torch.tensor(weights_BT[b, : len(sequence.completion)], dtype=torch.float32)
-            (logp_T * weights_T).sum().backward()
-            logp_BT[b, : len(sequence.completion)] = logp_T.detach().double().numpy()
-        return logp_BT
-
-    def optim_step(self, learning_rate: float) -> dict[str, float]:
-        before = [parameter.detach().clone() for parameter in self.model.parameters()]
-        grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        moved = zip(before, self.model.parameters(), strict=True)
-        update = sum(float(((new.detach() - old) ** 2).sum()) for old, new in moved) ** 0.5
-        return {"grad_norm": float(grad_norm), "update_norm": update}
 
 
 def user(text: str) -> Conversation:

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from driver_tiny import PlainEngine, WordRenderer, suite, tiny_checkpoint
+from driver_tiny import WordRenderer, suite, tiny_checkpoint, tiny_engine
 from evenkeel.benchmarks.benchmark import ScoreRow
 from evenkeel.benchmarks.driver import evaluate
 from evenkeel.benchmarks.protocol import Protocol, protocol_of, require_same_protocol
@@ -42,7 +42,7 @@ def protocols():
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory):
-    engine = PlainEngine(tiny_checkpoint(tmp_path_factory.mktemp("tiny")))
+    engine = tiny_engine(tiny_checkpoint(tmp_path_factory.mktemp("tiny")))
     return evaluate(engine, WordRenderer(), suite(), seed=1)
 
 
