@@ -118,7 +118,7 @@ def broken(folder: Path, how: str) -> None:
         ("missing", "model.safetensors"),
         ("not json", "config.json"),
         ('{"model_type": "lama"}', 'Did you mean "llama"'),
-        ('{"hidden_size": 64}', "is (48, 32), not (48, 64)"),
+        ('{"hidden_size": 64}', "model.embed_tokens.weight is (61, 32), not (61, 64)"),
         ('{"num_hidden_layers": 3}', "model.layers.2"),
         ('{"num_hidden_layers": 1}', "model.layers.1"),
         ('{"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}', "yarn"),

@@ -119,7 +119,7 @@ def install(model: Transformer, state: Mapping[str, Tensor], source: Path | str 
         raise UserError(
             f"the checkpoint {problem}", file=source, fix="config.json and weights must belong together."
         )
-    for name, tensor in given.items():
+    for name, tensor in sorted(given.items()):
         if tensor.shape != wanted[name]:
             raise UserError(f"{name} is {tuple(tensor.shape)}, not {tuple(wanted[name])}", file=source)
         if not torch.isfinite(tensor).all():
