@@ -74,7 +74,7 @@ def tiny_engine(folder: Path) -> NativeEngine:
 
 
 class PlainEngine:
-    """Sampling as the Engine protocol says it, on a transformers model, one row at a time and last row first."""
+    """Sampling as the Engine protocol says it, on a transformers model: one row at a time, last row first."""
 
     def __init__(self, folder: Path):
         self.model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
