@@ -17,6 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from evenkeel import __version__
+
 LIBRARIES = ("torch", "numpy", "scipy", "statsmodels", "transformers", "tokenizers", "safetensors", "altair")
 
 
@@ -34,7 +36,7 @@ def versions() -> dict[str, Any]:
     """Python, package and library versions and the CPU type: what bit-identity is promised for."""
     found = {name: importlib.metadata.version(name) for name in LIBRARIES}
     return {
-        "evenkeel": importlib.metadata.version("evenkeel"),
+        "evenkeel": __version__,
         "python": platform.python_version(),
         "system": platform.system(),
         "cpu": cpu_name(),
@@ -80,9 +82,10 @@ def _tree_hash(part: str) -> str:
     files = [root] if root.is_file() else sorted(root.rglob("*"))
     digest = hashlib.sha256()
     for path in files:
-        if "bases" in path.relative_to(package_folder()).parts:  # checkpoints are hashed by who uses them
+        parts = path.relative_to(package_folder()).parts
+        if "bases" in parts or "__pycache__" in parts:  # checkpoints are hashed by who uses them
             continue
-        if path.is_file() and path.suffix in (".py", ".json", ".toml", ".jinja", ".css", ".js"):
+        if path.is_file():
             digest.update(str(path.relative_to(package_folder())).encode() + b"\0")
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

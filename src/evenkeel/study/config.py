@@ -14,16 +14,7 @@ from typing import Any
 
 from evenkeel.records.config import Source, build, read_toml, setting
 from evenkeel.records.errors import UserError, did_you_mean
-from evenkeel.scenarios.scenario import DOMAINS
-
-KINDS: Mapping[str, Mapping[str, Any]] = {
-    "baseline": {},
-    "trait": {},
-    "health_only": {"domains": ("health",)},
-    "no_health_science": {"without": ("health", "science")},
-    "generic_helpfulness": {"reward": "helpfulness"},
-}
-"""What each kind of arm changes: the trait domains it draws from, or the reward."""
+from evenkeel.training.arms import KINDS
 
 ALGORITHMS = ("grpo", "dr_grpo", "dapo", "gspo", "cispo", "reinforce")
 BASE = "base"  # the untouched base where an arm is named
@@ -261,10 +252,3 @@ def _check_persistence(study: Study, source: Source) -> None:
             ("persistence", "items"),
             "The panel's items are the first of the evaluation's.",
         )
-
-
-def domains_of(kind: str) -> tuple[str, ...]:
-    """Trait domains an arm of this kind draws from."""
-    rule = KINDS[kind]
-    wanted = rule.get("domains") or tuple(DOMAINS)
-    return tuple(domain for domain in wanted if domain not in rule.get("without", ()))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol, TextIO
 
 from evenkeel.records.errors import UserError
-from evenkeel.study.stages import Stage, check, folder_of, is_done, with_needs
+from evenkeel.study.stages import Stage, folder_of, is_done, with_needs
 from evenkeel.study.workers import BUSY_LOCK, Job, Worker
 
 RUN_LOCK = ".lock"
@@ -94,21 +94,18 @@ def execute(
     *,
     workers: int = 2,
     watcher: Watcher,
-    verify: bool = False,
     record: Callable[[Stage, Timing], None] = lambda stage, timing: None,
 ) -> int:
     """Make all stages that are not done; returns how many were made. The caller holds `locked(run)`.
 
-    Raises UserError before any work on damaged or foreign files, and after a stage failed (what else was
-    running is finished and kept).
+    Call `stages.check` on all of them before. Raises UserError after a stage failed; what else was running is
+    finished and kept.
     """
     ordered = with_needs(stages)
-    for stage in ordered:
-        check(run, stage, full=verify)
     done = {stage.id for stage in ordered if is_done(run, stage)}
     todo = [stage for stage in ordered if stage.id not in done]
     if todo:
-        _Crew(run, todo, done, watcher, record).work(min(workers, len(todo)))
+        _Crew(run, list(todo), done, watcher, record).work(min(workers, len(todo)))
     return len(todo)
 
 

@@ -3,8 +3,8 @@
     RUN/stages/KIND-HASH/   stage.json first, then the outputs, then checksums.json, and last of all DONE
 
 The hash covers kind, function, inputs and the hashes of the stages it needs, so a folder with DONE never has
-to be made again, whoever killed whatever in between. Paths go in `local`, which is not hashed. A folder without
-DONE is started afresh, or continued where the function itself can (`resumable`).
+to be made again, whoever killed whatever in between. Paths go in `local`, which is not hashed. A folder
+without DONE is started afresh, or continued where the function itself can (`resumable`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,260 @@
+"""From a study to its stages: per model training, bare and persona scores, attacks; then analysis and page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evenkeel.records.canonical import content_hash, plain
+from evenkeel.records.machine import code_hash
+from evenkeel.study.config import BASE, ArmSettings, BaseSettings, Study
+from evenkeel.study.materials import CODE, Materials, base_folder, checkpoint_hash
+from evenkeel.study.stages import Stage
+from evenkeel.training.arms import arm_named
+
+TRAINING = ("records", "engines", "scenarios", "grading", "training", "study/work.py")
+MEASURING = (*TRAINING, "benchmarks")
+ATTACKING = (*MEASURING, "persistence")
+REPORTING = ("records", "report")
+RESULTS = ("results.json", "results.csv", "transcripts.json")
+
+# Seconds on one thread at microworld size, for the order of stages and for --plan; never for results.
+PER_COMPLETION = 0.0018
+PER_ROW = 0.0022
+PER_FINETUNE_STEP = 0.12
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model of the study and the stages that make and measure it."""
+
+    base: BaseSettings
+    arm: ArmSettings | None  # None: the untouched base
+    seed: int
+    train: Stage | None
+    scores: Mapping[str, tuple[Stage, str]]  # condition -> (stage, folder inside it)
+
+    @property
+    def id(self) -> str:
+        """BASE/ARM/SEED."""
+        return f"{self.base.name}/{self.arm.name if self.arm else BASE}/{self.seed}"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """All models, and the stages that look at them together."""
+
+    models: tuple[Model, ...]
+    analysis: Stage
+    page: Stage
+    index: Mapping[str, Any]  # the content of index.json
+
+    @property
+    def model_stages(self) -> list[Stage]:
+        """Everything before the analysis."""
+        return list(self.analysis.needs.values())
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """What the stages of one study have in common."""
+
+    study: Study
+    materials: Materials
+    about: Mapping[str, Any]  # the materials' part of the inputs
+
+    def code(self, parts: tuple[str, ...]) -> str:
+        return code_hash((*parts, "study/materials.py", *CODE[self.study.kind]))
+
+
+def make_graph(study: Study, materials: Materials) -> Graph:
+    """The stages of a study. Raises UserError when a base or ladder does not exist."""
+    about = {
+        "kind": study.kind,
+        "settings": study.settings,
+        "items": study.evaluation.items,
+        "version": materials.version,
+    }
+    maker = _Maker(study, materials, about)
+    for name in study.persistence.ladders:
+        materials.ladder(name)
+    models: list[Model] = []
+    for base in study.bases:
+        folder = Path(base.folder) if base.folder else base_folder(study.kind, base.name)
+        weights = checkpoint_hash(folder)
+        models.append(_model(maker, base, None, 0, folder, weights))
+        for arm in study.arms:
+            count = arm.control_seeds if base.control else arm.seeds
+            for seed in range(study.seeds.first, study.seeds.first + count):
+                models.append(_model(maker, base, arm, seed, folder, weights))
+    index = _index(study, models)
+    analysis = Stage(
+        kind="analysis",
+        name=study.title,
+        run="evenkeel.study.work:analysis",
+        inputs={
+            "index": content_hash(index),
+            "study": content_hash(study),
+            "resamples": study.report.resamples,
+            "code": code_hash(REPORTING),
+        },
+        needs={stage.id: stage for model in models for stage in _stages_of(model)},
+        cost=10.0,
+        writes=RESULTS,
+    )
+    page = Stage(
+        kind="page",
+        name=study.title,
+        run="evenkeel.study.work:page",
+        inputs={"code": code_hash(REPORTING)},
+        needs={"analysis": analysis},
+        cost=5.0,
+        writes=("report.html",),
+    )
+    return Graph(tuple(models), analysis, page, index)
+
+
+def _model(
+    maker: _Maker, base: BaseSettings, arm: ArmSettings | None, seed: int, folder: Path, weights: str
+) -> Model:
+    """The stages of one model: training unless it is the base, scores under every condition."""
+    local = {"base": str(folder)}
+    train = None if arm is None else _train(maker, base, arm, seed, local, weights)
+    name = f"{base.name}/{arm.name if arm else BASE}/{seed}"
+    common = {
+        "materials": maker.about,
+        "code": maker.code(ATTACKING),
+        "evaluation_seed": maker.study.seeds.evaluation,
+        "temperature": maker.study.evaluation.temperature,
+        "batch_rows": maker.study.evaluation.batch_rows,
+        **({"weights": weights} if train is None else {}),
+    }
+    needs = {} if train is None else {"train": train}
+    bare = _bare(maker, name, common, needs, local)
+    scores = {"bare": (bare, "")}
+    settings = maker.study.persistence
+    attacked = (arm.name if arm else BASE) in settings.arms
+    if attacked and seed - (0 if arm is None else maker.study.seeds.first) < settings.seeds:
+        scores |= _personas(maker, name, common, needs, local)
+        scores |= _attacks(maker, name, common, {**needs, "bare": bare}, local)
+    return Model(base, arm, seed, train, scores)
+
+
+def _train(
+    maker: _Maker, base: BaseSettings, arm: ArmSettings, seed: int, local: Mapping[str, str], weights: str
+) -> Stage:
+    rl = maker.study.rl
+    return Stage(
+        kind="train",
+        name=f"{base.name}/{arm.name}/{seed}",
+        run="evenkeel.study.work:train",
+        inputs={
+            "materials": {**maker.about, "items": 2},  # benchmarks play no part in training
+            "weights": weights,
+            "arm": plain(arm_named(arm.name)),
+            "seed": seed,
+            "plan_seed": maker.study.seeds.plan,
+            "rl": plain(rl),
+            "allow_red": maker.study.label != "result",
+            "code": maker.code(TRAINING),
+        },
+        local=local,
+        cost=rl.steps * rl.prompts * rl.group * PER_COMPLETION,
+        resumable=True,
+    )
+
+
+def _bare(
+    maker: _Maker, name: str, common: Mapping[str, Any], needs: Mapping[str, Stage], local: Mapping[str, str]
+) -> Stage:
+    evaluation = maker.study.evaluation
+    rows = len(maker.materials.benchmarks) * evaluation.items
+    rows += len(maker.materials.trait_benchmarks) * evaluation.trait_items
+    inputs = {**common, "trait_items": evaluation.trait_items}
+    return Stage("score", f"{name} bare", "evenkeel.study.work:score", inputs, needs, local, rows * PER_ROW)
+
+
+def _personas(
+    maker: _Maker, name: str, common: Mapping[str, Any], needs: Mapping[str, Stage], local: Mapping[str, str]
+) -> dict[str, tuple[Stage, str]]:
+    """One stage per ladder and strength."""
+    settings = maker.study.persistence
+    found: dict[str, tuple[Stage, str]] = {}
+    for ladder in settings.ladders:
+        for strength in settings.strengths:
+            condition = maker.materials.ladder(ladder).condition(strength)
+            inputs = {
+                **common,
+                "panel_items": settings.items,
+                "persona": {"ladder": ladder, "strength": strength},
+            }
+            cost = _panel_rows(maker) * PER_ROW
+            where = "evenkeel.study.work:score"
+            found[condition] = (
+                Stage("persona", f"{name} {condition}", where, inputs, needs, local, cost),
+                "",
+            )
+    return found
+
+
+def _attacks(
+    maker: _Maker, name: str, common: Mapping[str, Any], needs: Mapping[str, Stage], local: Mapping[str, str]
+) -> dict[str, tuple[Stage, str]]:
+    """One stage for the bad replies and one for the good ones, each with a folder per dose."""
+    settings = maker.study.persistence
+    found: dict[str, tuple[Stage, str]] = {}
+    for which, doses in (("bad", settings.doses), ("good", settings.good_doses)):
+        if not doses:
+            continue
+        inputs = {
+            **common,
+            "panel_items": settings.items,
+            "which": which,
+            "doses": list(doses),
+            "learning_rate": settings.learning_rate,
+        }
+        cost = len(doses) * _panel_rows(maker) * PER_ROW + doses[-1] * PER_FINETUNE_STEP
+        where = "evenkeel.study.work:attack"
+        stage = Stage("attack", f"{name} finetune:{which}", where, inputs, needs, local, cost)
+        found |= {f"finetune:{which}:{dose}": (stage, f"dose-{dose}") for dose in doses}
+    return found
+
+
+def _panel_rows(maker: _Maker) -> int:
+    names = (*maker.materials.panel_in, *maker.materials.panel_out)
+    return len(names) * maker.study.persistence.items
+
+
+def _stages_of(model: Model) -> list[Stage]:
+    made = [model.train] if model.train else []
+    return made + list({stage.id: stage for stage, _ in model.scores.values()}.values())
+
+
+def _index(study: Study, models: list[Model]) -> dict[str, Any]:
+    """Who is who and where: what the analysis reads first."""
+    return {
+        "models": [
+            {
+                "id": model.id,
+                "base": model.base.name,
+                "arm": model.arm.name if model.arm else BASE,
+                "kind": model.arm.kind if model.arm else BASE,
+                "share": model.arm.share if model.arm else 0.0,
+                "seed": model.seed,
+                "control": model.base.control,
+                "control_of": model.base.control_of or None,
+                "train": f"stages/{model.train.id}" if model.train else None,
+                "scores": {
+                    condition: f"stages/{stage.id}" + (f"/{inside}" if inside else "")
+                    for condition, (stage, inside) in model.scores.items()
+                },
+            }
+            for model in models
+        ],
+        "bases": [
+            {"name": base.name, "control": base.control, "control_of": base.control_of or None}
+            for base in study.bases
+        ],
+    }

@@ -1,0 +1,144 @@
+"""What a study is made of: scenarios, graders, benchmarks, ladders, an attack; and who provides them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from evenkeel.benchmarks.benchmark import Benchmark
+from evenkeel.engines.interface import Renderer
+from evenkeel.grading.grader import Grader
+from evenkeel.persistence.finetune import FinetuneAttack
+from evenkeel.persistence.persona import PersonaLadder
+from evenkeel.records.canonical import content_hash, file_hash
+from evenkeel.records.errors import UserError, did_you_mean
+from evenkeel.scenarios.scenario import Scenario
+from evenkeel.training.arms import Arm
+from evenkeel.training.plan import TRAIT_SOURCE, Plan, make_plan
+
+LOADERS: Mapping[str, str] = {"microworld": "evenkeel.microworld.materials:load"}
+"""Kind of study -> what loads its materials: load(settings, items_per_benchmark=N) -> Materials."""
+
+BASES: Mapping[str, str] = {"microworld": "evenkeel.microworld.bases:base_folder"}
+"""Kind of study -> what finds a packaged base by name."""
+
+CODE: Mapping[str, tuple[str, ...]] = {"microworld": ("microworld",)}
+"""Kind of study -> folders of the package whose content decides its materials."""
+
+
+@dataclass(frozen=True)
+class Materials:
+    """Everything a study needs beside the models."""
+
+    name: str
+    version: str
+    renderer: Renderer
+    sources: Mapping[
+        str, tuple[Scenario, ...]
+    ]  # by source; "trait" holds the training scenarios of all traits
+    mixture: Mapping[str, float]  # share of each standard source; sums to 1
+    graders: Mapping[str, Grader]  # by source
+    helpfulness: Grader  # replaces the trait grader in an arm that rewards helpfulness
+    benchmarks: tuple[Benchmark, ...]
+    trait_benchmarks: tuple[Benchmark, ...]  # "trait_eval:TRAIT", held-out scenarios
+    panel_in: tuple[str, ...]  # benchmarks in the attack's domain
+    panel_out: tuple[str, ...]  # and outside it
+    ladders: tuple[PersonaLadder, ...]
+    attack: FinetuneAttack
+    length_of: Callable[[Scenario], int] | None = (
+        None  # expected length of a reply, for matching the baseline
+    )
+    aggregate: Mapping[str, str] = field(default_factory=dict)  # by source; "weighted" where nothing is said
+
+    @property
+    def id(self) -> str:
+        """Name and version: part of every protocol hash."""
+        return f"{self.name}-{self.version}"
+
+    def ladder(self, name: str) -> PersonaLadder:
+        """The ladder of this name. Raises UserError when there is none."""
+        for ladder in self.ladders:
+            if ladder.name == name:
+                return ladder
+        raise UserError(f'there is no persona ladder "{name}".', fix=did_you_mean(name, self.ladder_names))
+
+    @property
+    def ladder_names(self) -> tuple[str, ...]:
+        """Names of all ladders."""
+        return tuple(ladder.name for ladder in self.ladders)
+
+    def panel(self, items: int) -> tuple[Benchmark, ...]:
+        """The benchmarks that attacks are measured on, the first `items` of each."""
+        by_name = {benchmark.name: benchmark for benchmark in self.benchmarks}
+        return first_items([by_name[name] for name in (*self.panel_in, *self.panel_out)], items)
+
+    def plan(self, arm: Arm, *, steps: int, prompts: int, seed: int) -> Plan:
+        """The plan of an arm: the same for each of its seeds, and slot by slot that of its baseline."""
+        return make_plan(
+            self.sources,
+            self.mixture,
+            arm,
+            steps=steps,
+            prompts=prompts,
+            seed=seed,
+            length_of=self.length_of,
+        )
+
+
+def first_items(benchmarks: Sequence[Benchmark], items: int) -> tuple[Benchmark, ...]:
+    """The same benchmarks with their first `items` items."""
+    return tuple(replace(benchmark, items=tuple(benchmark.items[:items])) for benchmark in benchmarks)
+
+
+def load_materials(kind: str, settings: Mapping[str, Any], items: int) -> Materials:
+    """Load and check the materials of a kind of study. Raises UserError when a part is missing."""
+    materials: Materials = _named(LOADERS[kind])(settings, items_per_benchmark=items)
+    _require_complete(materials)
+    return materials
+
+
+def base_folder(kind: str, name: str) -> Path:
+    """Where a packaged base lies. Raises UserError when there is none of this name."""
+    return Path(_named(BASES[kind])(name))
+
+
+def checkpoint_hash(folder: Path) -> str:
+    """Hash of a checkpoint's weights, configuration and tokenizer. Raises UserError when it is not one."""
+    for name in ("config.json", "tokenizer.json"):
+        if not (folder / name).is_file():
+            raise UserError(
+                f"not a Hugging Face checkpoint: it has no {name}", file=folder, fix="Name another folder."
+            )
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        raise UserError("a checkpoint without *.safetensors", file=folder, fix="Save it as safetensors.")
+    files = [folder / "config.json", folder / "tokenizer.json", *weights]
+    return content_hash({path.name: file_hash(path) for path in files})
+
+
+def _named(place: str) -> Callable[..., Any]:
+    module, _, name = place.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function
+
+
+def _require_complete(materials: Materials) -> None:
+    """Every source of the mixture exists and has a grader; every panel benchmark exists."""
+    for source in (*materials.mixture, TRAIT_SOURCE):
+        if not materials.sources.get(source):
+            fix = did_you_mean(source, materials.sources)
+            raise UserError(f'{materials.id}: the source "{source}" has no scenarios.', fix=fix)
+        if source not in materials.graders:
+            raise UserError(
+                f'{materials.id}: the source "{source}" has no grader', fix="Add one to `graders`."
+            )
+    total = sum(materials.mixture.values())
+    if abs(total - 1) > 1e-9:
+        raise UserError(f"{materials.id}: the shares of the standard sources sum to {total:g}, not 1")
+    names = [benchmark.name for benchmark in materials.benchmarks]
+    for name in (*materials.panel_in, *materials.panel_out):
+        if name not in names:
+            raise UserError(f'{materials.id}: the panel names "{name}".', fix=did_you_mean(name, names))

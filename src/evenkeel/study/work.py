@@ -1,0 +1,202 @@
+"""What a worker does for each kind of stage: one function each, which reads its Task and writes its folder.
+
+Materials stay in memory between the stages of one worker: they depend on the inputs alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from evenkeel.benchmarks.benchmark import Benchmark, ScoreRow
+from evenkeel.benchmarks.driver import evaluate
+from evenkeel.benchmarks.protocol import protocol_of
+from evenkeel.benchmarks.scores import read_scores, write_scores
+from evenkeel.engines.native.engine import NativeEngine
+from evenkeel.persistence.finetune import run_attack
+from evenkeel.persistence.persona import prefix
+from evenkeel.records.canonical import canonical_json
+from evenkeel.records.files import write_json
+from evenkeel.study.materials import Materials, first_items, load_materials
+from evenkeel.study.stages import Task
+from evenkeel.training.arms import arm_named
+from evenkeel.training.loop import RLConfig, train_arm
+from evenkeel.training.plan import TRAIT_SOURCE
+from evenkeel.training.preflight import preflight, require_green
+
+
+def train(task: Task) -> None:
+    """Preflight on the base, then RL. Continues a half-made folder; the bytes are the same either way."""
+    inputs, rl = task.inputs, task.inputs["rl"]
+    materials = _materials(inputs)
+    engine = _engine(Path(task.local["base"]), materials)
+    config = rl_config(rl)
+    arm = arm_named(inputs["arm"]["name"])
+    plan = materials.plan(arm, steps=rl["steps"], prompts=rl["prompts"], seed=inputs["plan_seed"])
+    graders = dict(materials.graders)
+    if arm.reward == "helpfulness":
+        graders[TRAIT_SOURCE] = materials.helpfulness
+    if not (task.folder / "preflight.json").exists():
+        checks = preflight(
+            engine,
+            materials.renderer,
+            plan,
+            materials.sources,
+            graders,
+            config,
+            seed=inputs["seed"],
+            prompts_per_source=rl["preflight_prompts"],
+        )
+        write_json(task.folder / "preflight.json", {"checks": checks})
+        require_green(checks, inputs["allow_red"])
+    plan.write(task.folder)
+    train_arm(
+        engine,
+        materials.renderer,
+        plan,
+        materials.sources,
+        graders,
+        config,
+        seed=inputs["seed"],
+        folder=task.folder,
+        reference=engine.copy() if config.kl > 0 else None,
+        aggregate_how={source: materials.aggregate.get(source, "weighted") for source in materials.sources},
+        progress=task.progress,
+    )
+
+
+def rl_config(rl: Mapping[str, Any]) -> RLConfig:
+    """The training loop's configuration from the study's [rl] table."""
+    return RLConfig(**{name: value for name, value in rl.items() if name != "preflight_prompts"})
+
+
+def score(task: Task) -> None:
+    """All benchmarks and the held-out trait scenarios, bare or behind a persona prompt (then the panel only)."""
+    inputs = task.inputs
+    materials = _materials(inputs)
+    persona = inputs.get("persona")
+    if persona:
+        benchmarks = materials.panel(inputs["panel_items"])
+        ladder = materials.ladder(persona["ladder"])
+        change = prefix(ladder, persona["strength"])
+        condition = ladder.condition(persona["strength"])
+    else:
+        benchmarks = (*materials.benchmarks, *first_items(materials.trait_benchmarks, inputs["trait_items"]))
+        change, condition = None, None
+    rows = evaluate(
+        _engine(_model(task), materials),
+        materials.renderer,
+        benchmarks,
+        seed=inputs["evaluation_seed"],
+        prefix=change,
+        temperature=inputs["temperature"],
+        batch_rows=inputs["batch_rows"],
+        progress=task.progress,
+    )
+    _write(task.folder, materials, benchmarks, rows, inputs["temperature"], condition)
+
+
+def attack(task: Task) -> None:
+    """Finetune on bad (or good) health replies and measure the panel at each dose, into dose-STEPS/.
+
+    Dose 0 is the bare score of the same items: same weights, same streams.
+    """
+    inputs = task.inputs
+    materials = _materials(inputs)
+    benchmarks = materials.panel(inputs["panel_items"])
+    doses = tuple(inputs["doses"])
+    engine = _engine(_model(task), materials)
+    settings: dict[str, Any] = {"steps": doses} if inputs["which"] == "bad" else {"good_steps": doses}
+    if inputs["learning_rate"] is not None:
+        settings["learning_rate"] = inputs["learning_rate"]
+
+    def at_dose(steps: int) -> None:
+        if steps not in doses:
+            return
+        if steps == 0:
+            rows = _bare_rows(task.needs["bare"], benchmarks)
+        else:
+            rows = evaluate(
+                engine,
+                materials.renderer,
+                benchmarks,
+                seed=inputs["evaluation_seed"],
+                temperature=inputs["temperature"],
+                batch_rows=inputs["batch_rows"],
+            )
+        _write(task.folder / f"dose-{steps}", materials, benchmarks, rows, inputs["temperature"], None)
+        task.progress(doses.index(steps) + 1, len(doses))
+
+    run_attack(engine, replace(materials.attack, **settings), inputs["which"], at_dose)
+
+
+def analysis(task: Task) -> None:
+    """results.json, results.csv and transcripts.json at the top of the run."""
+    _call("evenkeel.report.analysis", "analyse")(task.run, resamples=task.inputs["resamples"])
+
+
+def page(task: Task) -> None:
+    """report.html at the top of the run."""
+    _call("evenkeel.report.page", "write_page")(task.run)
+
+
+def _call(module: str, name: str) -> Callable[..., Any]:
+    """Loaded late: a worker that trains has no use for the charts' library."""
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function
+
+
+def _materials(inputs: Mapping[str, Any]) -> Materials:
+    about = inputs["materials"]
+    return _loaded(about["kind"], canonical_json(about["settings"]), about["items"])
+
+
+@lru_cache(maxsize=2)
+def _loaded(kind: str, settings: str, items: int) -> Materials:
+    _set_one_thread()
+    return load_materials(kind, json.loads(settings), items)
+
+
+def _set_one_thread() -> None:
+    """Sums in one order: bit-identity is promised for one thread per worker."""
+    if os.environ.get("OMP_NUM_THREADS") == "1":
+        torch.set_num_threads(1)
+
+
+def _engine(folder: Path, materials: Materials) -> NativeEngine:
+    return NativeEngine.from_pretrained(folder, stop_tokens=materials.renderer.stop_tokens)
+
+
+def _model(task: Task) -> Path:
+    """The checkpoint under test: the arm's, or the untouched base."""
+    return task.needs["train"] / "checkpoint" if "train" in task.needs else Path(task.local["base"])
+
+
+def _bare_rows(folder: Path, benchmarks: Sequence[Benchmark]) -> list[ScoreRow]:
+    found = {(row.benchmark, row.item): row for row in read_scores(folder).rows}
+    return [found[benchmark.name, item.id] for benchmark in benchmarks for item in benchmark.items]
+
+
+def _write(
+    folder: Path,
+    materials: Materials,
+    benchmarks: Sequence[Benchmark],
+    rows: Sequence[ScoreRow],
+    temperature: float,
+    condition: str | None,
+) -> None:
+    protocols = {
+        benchmark.name: protocol_of(
+            benchmark, renderer=materials.id, temperature=temperature, prefix=condition
+        )
+        for benchmark in benchmarks
+    }
+    write_scores(folder, benchmarks, rows, protocols)
