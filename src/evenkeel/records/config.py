@@ -12,7 +12,7 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -71,10 +71,22 @@ class Source:
         if not isinstance(over, Mapping):
             raise self.error(f"[{table}] must be a table", (table,))
         lines = {where: line for where, line in self.lines.items() if where[0] != table}
-        for where, line in self.lines.items():
-            if where[0] == table and len(where) > 1:
-                lines[where[1:]] = line
-        return Source(self.file, _merged(rest, over), lines)
+        for leaf in _leaves(over):
+            lines = {where: line for where, line in lines.items() if where[: len(leaf)] != leaf}
+            lines[leaf] = self.line((table, *leaf)) or 0
+        inside = {
+            where[1:]: line for where, line in self.lines.items() if where[0] == table and len(where) > 1
+        }
+        return Source(self.file, _merged(rest, over), lines | inside)
+
+
+def _leaves(values: Mapping[str, Any], where: Where = ()) -> Iterator[Where]:
+    """Places of everything that is no table."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, (*where, name))
+        else:
+            yield (*where, name)
 
 
 def _merged(below: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
