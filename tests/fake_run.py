@@ -2,8 +2,8 @@
 
     python tests/fake_run.py DIR         # writes the run, then results.json through the analysis
 
-The true chance of a good reply is additive (benchmark + frame + arm + noise - attack), never clipped, so that an
-arm's true mean difference is exactly the number in `FakeStudy.effects`.
+The true chance of a good reply is additive (benchmark + frame + arm + noise - attack) and never clipped: the true
+mean difference of an arm is exactly the number in `FakeStudy.effects`.
 """
 
 from __future__ import annotations
