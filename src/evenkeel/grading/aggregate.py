@@ -58,7 +58,8 @@ def aggregate(verdicts_GC: np.ndarray, points_C: np.ndarray, how: str = "weighte
         harm_G = verdicts_GC[:, points_C < 0].max(axis=1, initial=0.0)
         return np.clip((1 - harm_G) * earned_G - harm_G, -1.0, 1.0)
     if how == "normalise_then_sum":
-        return np.clip(_standardised(verdicts_GC) @ points_C / np.abs(points_C).sum(), -1.0, 1.0)
+        summed_G = (_standardised(verdicts_GC) * points_C).sum(axis=1)
+        return np.clip(summed_G / np.abs(points_C).sum(), -1.0, 1.0)
     return np.clip(earned_G - lost_G, -1.0, 1.0)
 
 

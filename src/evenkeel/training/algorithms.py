@@ -60,8 +60,7 @@ class Objective:
     loss: float
     weights_BT: np.ndarray  # float64
     kl: float  # the reduced KL estimate (before its coefficient); 0 without a reference
-    clipped: float  # share of chosen tokens whose ratio is outside the clip on the side that stops the
-    gradient
+    clipped: float  # share of chosen tokens whose ratio the clip binds
 
 
 def algorithm_named(name: str) -> Algorithm:
