@@ -142,11 +142,11 @@ def _run_report(options: argparse.Namespace) -> int:
     from evenkeel.report.analysis import analyse
     from evenkeel.report.page import write_page
     from evenkeel.study.execute import locked
-    from evenkeel.study.run import require_run, resamples_of
+    from evenkeel.study.run import read_run_study, require_run
 
     require_run(options.folder)
     with locked(options.folder):
-        analyse(options.folder, resamples=resamples_of(options.folder))
+        analyse(options.folder, resamples=read_run_study(options.folder).report.resamples)
         write_page(options.folder)
     _print_summary(options.folder, Console())
     return 0

@@ -91,6 +91,11 @@ def _tree_hash(part: str) -> str:
     return digest.hexdigest()
 
 
+def module_names(folder: str, start: str) -> tuple[str, ...]:
+    """Modules of a folder of the package whose name starts so, as `code_hash` takes them."""
+    return tuple(f"{folder}/{path.name}" for path in sorted((package_folder() / folder).glob(f"{start}*.py")))
+
+
 def code_hash(parts: Iterable[str]) -> str:
     """Hash of the source and data files of some folders of the package; a stage's inputs contain it."""
-    return hashlib.sha256("".join(_tree_hash(part) for part in sorted(parts)).encode()).hexdigest()[:16]
+    return hashlib.sha256("".join(_tree_hash(part) for part in sorted(set(parts))).encode()).hexdigest()[:16]

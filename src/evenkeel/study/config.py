@@ -14,9 +14,9 @@ from typing import Any
 
 from evenkeel.records.config import Source, build, read_toml, setting
 from evenkeel.records.errors import UserError, did_you_mean
+from evenkeel.training.algorithms import ALGORITHMS
 from evenkeel.training.arms import KINDS
 
-ALGORITHMS = ("grpo", "dr_grpo", "dapo", "gspo", "cispo", "reinforce")
 BASE = "base"  # the untouched base where an arm is named
 DEVELOPMENT_SEEDS = 100  # below: development; 1000 and up: published runs
 
@@ -52,7 +52,8 @@ class RLSettings:
     prompts: int = setting(32, low=1)  # a step
     group: int = setting(8, low=2)  # completions a prompt
     learning_rate: float = setting(3e-4, low=0.0)
-    algorithm: str = setting("dr_grpo", choices=ALGORITHMS)
+    algorithm: str = setting("dr_grpo", choices=tuple(ALGORITHMS))
+    scale: str = setting("centred", choices=("centred", "standardised", "published"))  # of the advantages
     max_tokens: int = setting(48, low=1)
     temperature: float = setting(1.0, low=0.05, high=2.0)
     kl: float = setting(0.0, low=0.0)

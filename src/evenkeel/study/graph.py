@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel.records.canonical import content_hash, plain
-from evenkeel.records.machine import code_hash
+from evenkeel.records.machine import code_hash, module_names
 from evenkeel.study.config import BASE, ArmSettings, BaseSettings, Study
 from evenkeel.study.materials import CODE, Materials, base_folder, checkpoint_hash
 from evenkeel.study.stages import Stage
@@ -17,6 +17,7 @@ from evenkeel.training.arms import arm_named
 TRAINING = ("records", "engines", "scenarios", "grading", "training", "study/work.py")
 MEASURING = (*TRAINING, "benchmarks")
 ATTACKING = (*MEASURING, "persistence")
+ANALYSING = ("records", *module_names("report", "analysis"), *module_names("report", "statistics"))
 REPORTING = ("records", "report")
 RESULTS = ("results.json", "results.csv", "transcripts.json")
 
@@ -24,6 +25,11 @@ RESULTS = ("results.json", "results.csv", "transcripts.json")
 PER_COMPLETION = 0.0018
 PER_ROW = 0.0022
 PER_FINETUNE_STEP = 0.12
+
+
+def results_code(kind: str) -> str:
+    """Hash of all code and data that decide results.json: published results are stale when it changes."""
+    return code_hash((*ATTACKING, *ANALYSING, "study/materials.py", "study/graph.py", *CODE[kind]))
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ def make_graph(study: Study, materials: Materials) -> Graph:
             "index": content_hash(index),
             "study": content_hash(study),
             "resamples": study.report.resamples,
-            "code": code_hash(REPORTING),
+            "code": code_hash(ANALYSING),
         },
         needs={stage.id: stage for model in models for stage in _stages_of(model)},
         cost=10.0,

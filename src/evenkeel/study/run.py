@@ -15,7 +15,7 @@ from evenkeel.records.files import SCHEMA_VERSION, read_json, write_json, write_
 from evenkeel.records.machine import free_bytes, machine, versions
 from evenkeel.study.config import Study, find_study, read_study
 from evenkeel.study.execute import Timing, Watcher, execute, locked
-from evenkeel.study.graph import Graph, make_graph
+from evenkeel.study.graph import Graph, make_graph, results_code
 from evenkeel.study.materials import LOADERS, Materials, load_materials
 from evenkeel.study.stages import Stage, check, is_done, with_needs
 
@@ -64,7 +64,7 @@ def run(prepared: Prepared, folder: Path, *, workers: int, watcher: Watcher, ver
             check(folder, stage, full=verify)
         _require_space(folder, prepared)
         write_text(folder / STUDY, write_toml(prepared.study))
-        write_json(folder / VERSIONS, versions())
+        write_json(folder / VERSIONS, {**versions(), "code": results_code(prepared.study.kind)})
         clock = _Clock(folder)
         made = execute(
             folder,
@@ -88,10 +88,12 @@ def require_run(folder: Path) -> None:
         )
 
 
-def resamples_of(folder: Path) -> int:
-    """The run's own number of resamples."""
+def read_run_study(folder: Path) -> Study:
+    """The resolved study of a run."""
     path = folder / STUDY
-    return read_study(path.read_text(), str(path), kinds=tuple(LOADERS)).report.resamples
+    if not path.is_file():
+        raise UserError(f"it has no {STUDY}", file=folder, fix="Name a run directory.")
+    return read_study(path.read_text(), str(path), kinds=tuple(LOADERS))
 
 
 def unfinished(prepared: Prepared, folder: Path) -> list[Stage]:
@@ -140,7 +142,7 @@ def _require_same_study(folder: Path, study: Study) -> None:
         raise UserError(
             f"not a run directory: it holds {present[0].name} but no {STUDY}", file=folder, fix=fix
         )
-    found = read_study((folder / STUDY).read_text(), str(folder / STUDY), kinds=tuple(LOADERS))
+    found = read_run_study(folder)
     if (found.title, found.label) != (study.title, study.label):
         raise UserError(
             f'holds the study "{found.title}" ({found.label}), not "{study.title}" ({study.label})',

@@ -154,7 +154,7 @@ def check(run: Path, stage: Stage, *, full: bool = False) -> None:
     record = folder / RECORD
     if record.exists():
         _check_record(record, stage, again)
-    elif any(not _is_leftover(path) for path in folder.iterdir()):
+    elif any(not path.name.startswith(".") for path in folder.iterdir()):
         raise UserError(
             f"a folder of this name was not made by evenkeel: it has no {RECORD}", file=folder, fix=again
         )
@@ -199,12 +199,10 @@ def _check_files(folder: Path, again: str, full: bool) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Temporary neighbours that a killed process left behind."""
     for path in list(folder.rglob(".*")):
-        if _is_leftover(path):
-            path.unlink()
-
-
-def _is_leftover(path: Path) -> bool:
-    return path.is_file() and path.name.startswith(".")
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -32,6 +32,8 @@ from evenkeel.training.loop import RLConfig, train_arm
 from evenkeel.training.plan import TRAIT_SOURCE
 from evenkeel.training.preflight import preflight, require_green
 
+PREFLIGHT = "preflight.json"
+
 
 def train(task: Task) -> None:
     """Preflight on the base, then RL. Continues a half-made folder; the bytes are the same either way."""
@@ -44,7 +46,7 @@ def train(task: Task) -> None:
     graders = dict(materials.graders)
     if arm.reward == "helpfulness":
         graders[TRAIT_SOURCE] = materials.helpfulness
-    if not (task.folder / "preflight.json").exists():
+    if not (task.folder / PREFLIGHT).exists():
         checks = preflight(
             engine,
             materials.renderer,
@@ -55,9 +57,8 @@ def train(task: Task) -> None:
             seed=inputs["seed"],
             prompts_per_source=rl["preflight_prompts"],
         )
-        write_json(task.folder / "preflight.json", {"checks": checks})
         require_green(checks, inputs["allow_red"])
-    plan.write(task.folder)
+        write_json(task.folder / PREFLIGHT, {"checks": checks})
     train_arm(
         engine,
         materials.renderer,
