@@ -10,7 +10,7 @@ import torch
 from scipy.stats import chisquare
 from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config, Qwen3Config
 
-from evenkeel.engines.native import packing, sampler
+from evenkeel.engines.native import cache, packing, sampler
 from evenkeel.engines.native.checkpoint import state_of
 from evenkeel.engines.native.engine import NativeEngine
 from evenkeel.records.errors import UserError
@@ -190,21 +190,38 @@ def test_a_draw_does_not_depend_on_its_company(folder):
 
 
 def test_duplicate_prompts_share_one_prefill(folder, monkeypatch):
-    seen = []
-    real = sampler.prefill
-    monkeypatch.setattr(
-        sampler, "prefill", lambda m, texts, *rest: (seen.extend(texts), real(m, texts, *rest))[1]
-    )
+    engine, sizes = engine_of(folder), []
+    embed = engine.model.embed
+    monkeypatch.setattr(engine.model, "embed", lambda tokens: (sizes.append(len(tokens)), embed(tokens))[1])
     text = (4, 5, 6)
-    found = engine_of(folder).sample_now(
+    found = engine.sample_now(
         [
             SampleRequest("a", text, 5, ("a",), 4),
             SampleRequest("b", text, 7, ("b",), 2),
             SampleRequest("c", (9,), 5, ("c",)),
         ]
     )
-    assert sorted(seen) == [(4, 5, 6), (9,)] and len(found) == 7
+    assert sizes[0] == len(text) + 1 and len(found) == 7
+    assert sizes[-1] <= 2  # finished rows leave: at the end only "b" is computed
     assert max(len(one.tokens) for one in found if one.request == "a") <= 5
+
+
+@pytest.mark.parametrize("shrink", [0.0, 1.0])
+def test_shrinking_the_cache_changes_nothing(pair, shrink, monkeypatch):
+    """Never shrinking and shrinking at every chance give the same completions, at many ends and group sizes."""
+    engine = engine_of(pair[1])
+    asked = [
+        SampleRequest(f"r{n}", text, 3 + n, ("shrink", n), group=(3, 11, 1, 8)[n % 4])
+        for n, text in enumerate(prompts(8))
+    ]
+    expected = by_name(engine.sample_now(asked))
+    monkeypatch.setattr(cache, "SHRINK", shrink)
+    found = by_name(engine.sample_now(asked))
+    assert {name: one.tokens for name, one in found.items()} == {k: v.tokens for k, v in expected.items()}
+    text = {request.id: request.prompt for request in asked}
+    logp_BT = engine.logprobs([TrainSequence(text[one.request], one.tokens) for one in found.values()])
+    for row, one in zip(logp_BT, found.values(), strict=True):
+        np.testing.assert_allclose(row[: len(one.tokens)], one.logprobs, atol=1e-5)
 
 
 def test_draws_follow_the_model(folder):

@@ -169,7 +169,7 @@ def rms_norm(x_ND: Tensor, weight_D: Tensor, eps: float) -> Tensor:
 
 def _inverse_root_mean_square(x_ND: Tensor, eps: float) -> Tensor:
     norm_N1 = torch.linalg.vector_norm(x_ND, dim=-1, keepdim=True)
-    return norm_N1.square_().div_(x_ND.shape[-1]).add_(eps).rsqrt_()
+    return norm_N1.square_().mul_(1 / x_ND.shape[-1]).add_(eps).rsqrt_()
 
 
 class RMSNorm(torch.autograd.Function):
@@ -187,7 +187,7 @@ class RMSNorm(torch.autograd.Function):
         unit_ND, weight_D, scale_N1 = ctx.saved_tensors
         weight_gradient_D = (gradient_ND * unit_ND).sum(0)
         inner_ND = gradient_ND * weight_D
-        mean_N1 = torch.linalg.vecdot(inner_ND, unit_ND).unsqueeze(-1).div_(unit_ND.shape[-1])
+        mean_N1 = torch.linalg.vecdot(inner_ND, unit_ND).unsqueeze(-1).mul_(1 / unit_ND.shape[-1])
         # d(x s)/dx = s (1 - unit unit^T / D)
         return torch.addcmul(inner_ND, unit_ND, mean_N1, value=-1).mul_(scale_N1), weight_gradient_D, None
 
