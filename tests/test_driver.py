@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 
 import pytest
@@ -233,8 +234,6 @@ async def _inside(engine):
 
 
 def test_it_runs_inside_an_event_loop_too(engine, rows):
-    import asyncio
-
     assert asyncio.run(_inside(engine)) == rows
 
 
