@@ -132,9 +132,18 @@ def _run_study(options: argparse.Namespace) -> int:
 
 
 def _print_summary(folder: Path, console: Console) -> None:
-    from evenkeel.report.summary import print_summary
+    from rich.table import Table
 
-    print_summary(folder, console)
+    from evenkeel.records.files import read_json
+    from evenkeel.report.summary import summary_table
+
+    header, *rows = summary_table(read_json(folder / "results.json"))
+    table = Table(
+        *header, title="Differences and drops in points of 100 with 95 % intervals", show_lines=True
+    )
+    for row in rows:
+        table.add_row(*row)
+    console.print(table, markup=False)
     console.print(f"Report: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -46,6 +46,7 @@ def train(task: Task) -> None:
     graders = dict(materials.graders)
     if arm.reward == "helpfulness":
         graders[TRAIT_SOURCE] = materials.helpfulness
+    aggregate_how = {source: materials.aggregate.get(source, "weighted") for source in materials.sources}
     if not (task.folder / PREFLIGHT).exists():
         checks = preflight(
             engine,
@@ -56,8 +57,9 @@ def train(task: Task) -> None:
             config,
             seed=inputs["seed"],
             prompts_per_source=rl["preflight_prompts"],
+            aggregate_how=aggregate_how,
         )
-        require_green(checks, inputs["allow_red"])
+        checks = require_green(checks, inputs["allow_red"])
         write_json(task.folder / PREFLIGHT, {"checks": checks})
     train_arm(
         engine,
@@ -69,7 +71,7 @@ def train(task: Task) -> None:
         seed=inputs["seed"],
         folder=task.folder,
         reference=engine.copy() if config.kl > 0 else None,
-        aggregate_how={source: materials.aggregate.get(source, "weighted") for source in materials.sources},
+        aggregate_how=aggregate_how,
         progress=task.progress,
     )
 
