@@ -6,6 +6,7 @@ posterior over who wrote it. That posterior is the held-out grader: no reward ev
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -25,17 +26,24 @@ class Slot:
 
 def neutral(texts: Sequence[str]) -> Slot:
     """A slot in which every persona chooses alike."""
-    return by_persona({persona: texts for persona in PERSONAS})
+    return by_persona(dict.fromkeys(PERSONAS, texts))
 
 
 def by_persona(texts: Mapping[Persona, Sequence[str]]) -> Slot:
     """A slot of equally likely wordings per persona."""
-    return Slot({persona: tuple((text, 1 / len(texts[persona])) for text in texts[persona]) for persona in PERSONAS})
+    return Slot(
+        {persona: tuple((text, 1 / len(texts[persona])) for text in texts[persona]) for persona in PERSONAS}
+    )
 
 
 def weighted(options: Mapping[Persona, Mapping[str, float]]) -> Slot:
     """A slot with given probabilities (normalised)."""
-    return Slot({p: tuple((text, w / sum(options[p].values())) for text, w in options[p].items() if w > 0) for p in PERSONAS})
+    return Slot(
+        {
+            p: tuple((text, w / sum(options[p].values())) for text, w in options[p].items() if w > 0)
+            for p in PERSONAS
+        }
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +52,22 @@ class Grammar:
 
     slots: tuple[Slot, ...]
 
-    def write(self, persona: Persona, rng: np.random.Generator) -> str:
+    def write(self, persona: Persona, rng: random.Random) -> str:
         """A reply by an author of this persona."""
-        chosen = []
-        for slot in self.slots:
-            options = slot.options[persona]
-            pick = 0 if len(options) == 1 else int(rng.choice(len(options), p=[weight for _, weight in options]))
-            chosen.append(options[pick][0])
+        chosen = [_choose(slot.options[persona], rng.random()) for slot in self.slots]
         return " ".join(text for text in chosen if text)
 
     def likelihood(self, reply: str) -> np.ndarray:
         """P(reply | persona), shape (3,) in the order of PERSONAS; all zero when the reply is off the grammar."""
         return np.array([_parse(reply + " ", self.slots, persona) for persona in PERSONAS])
+
+
+def _choose(options: Options, u: float) -> str:
+    for text, weight in options:
+        u -= weight
+        if u < 0:
+            return text
+    return options[-1][0]
 
 
 def _parse(rest: str, slots: tuple[Slot, ...], persona: Persona) -> float:

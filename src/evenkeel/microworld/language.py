@@ -101,15 +101,28 @@ def _behaviours(path: Path, default_category: str) -> dict[str, Behaviour]:
         for field, count in (("situations", SITUATIONS), *((persona, ACTS) for persona in PERSONAS)):
             texts = row.get(field, ())
             if len(texts) != count or len(set(texts)) != count:
-                raise UserError(f'[{name}] "{field}" needs {count} different texts, has {len(texts)}', file=path, line=line)
+                raise UserError(
+                    f'[{name}] "{field}" needs {count} different texts, has {len(texts)}',
+                    file=path,
+                    line=line,
+                )
             for text in texts:
                 if text.count("{item}") != 1:
-                    raise UserError(f'[{name}] "{text}" must name {{item}} exactly once', file=path, line=_line_of(path, text))
+                    raise UserError(
+                        f'[{name}] "{text}" must name {{item}} exactly once',
+                        file=path,
+                        line=_line_of(path, text),
+                    )
         chosen = row.get("domains", "all")
         names = tuple(DOMAINS) if chosen == "all" else tuple(chosen.split())
         for domain in names:
             if domain not in DOMAINS:
-                raise UserError(f'[{name}] unknown domain "{domain}"', file=path, line=line, fix=did_you_mean(domain, DOMAINS))
+                raise UserError(
+                    f'[{name}] unknown domain "{domain}"',
+                    file=path,
+                    line=line,
+                    fix=did_you_mean(domain, DOMAINS),
+                )
         acts: dict[Persona, tuple[str, ...]] = {persona: tuple(row[persona]) for persona in PERSONAS}
         cards[name] = Behaviour(
             name, row.get("title", name.replace("_", " ")), row.get("category", default_category), names,
@@ -123,7 +136,9 @@ def _require_distinct_acts(cards: Mapping[str, Behaviour]) -> None:
     for card in cards.values():
         for act in (act for persona in PERSONAS for act in card.acts[persona]):
             if act in seen:
-                raise UserError(f'act "{act}" stands in both "{seen[act]}" and "{card.name}"', fix="Reword one of them.")
+                raise UserError(
+                    f'act "{act}" stands in both "{seen[act]}" and "{card.name}"', fix="Reword one of them."
+                )
             seen[act] = card.name
 
 
@@ -136,13 +151,17 @@ def load_language(folder: Path = WORLD) -> Language:
 def _load(folder: Path) -> Language:
     raw = {path.stem: path.read_text() for path in sorted(folder.glob("*.toml"))}
     lexicon = read_toml(folder / "lexicon.toml")["domains"]
-    domains = {name: Domain(name, *(tuple(lexicon[name][key]) for key in ("items", "experts", "places"))) for name in DOMAINS}
+    domains = {
+        name: Domain(name, *(tuple(lexicon[name][key]) for key in ("items", "experts", "places")))
+        for name in DOMAINS
+    }
     people = read_toml(folder / "personas.toml")
     prior = tuple(float(people["prior"][persona]) for persona in PERSONAS)
     if abs(sum(prior) - 1) > 1e-9:
         raise UserError(f"the prior sums to {sum(prior)}, not 1", file=folder / "personas.toml", line=4)
     adjectives: dict[Persona, tuple[tuple[str, ...], ...]] = {
-        persona: tuple(tuple(words) for words in people["adjectives"][persona]["words"]) for persona in PERSONAS
+        persona: tuple(tuple(words) for words in people["adjectives"][persona]["words"])
+        for persona in PERSONAS
     }
     personas = Personas(
         prior, people["rates"], tuple(people["ladder"]["fidelity"]), adjectives,
@@ -151,17 +170,31 @@ def _load(folder: Path) -> Language:
     traits = _behaviours(folder / "traits.toml", "trait")
     for name in TRAITS:
         if name not in traits:
-            raise UserError(f'no card for the trait "{name}"', file=folder / "traits.toml", fix=did_you_mean(name, traits))
+            raise UserError(
+                f'no card for the trait "{name}"', file=folder / "traits.toml", fix=did_you_mean(name, traits)
+            )
     behaviours = _behaviours(folder / "behaviours.toml", "alignment")
     _require_distinct_acts({**traits, **behaviours})
     formats = {}
     for name, row in read_toml(folder / "formats.toml").items():
         if len(row["asks"]) != ASKS:
-            raise UserError(f"[{name}] needs {ASKS} asks", file=folder / "formats.toml", line=_line_of(folder / "formats.toml", f"[{name}]"))
-        texts = {k: (v,) if isinstance(v, str) else tuple(v) for k, v in row.items() if k not in ("asks", "weight")}
+            raise UserError(
+                f"[{name}] needs {ASKS} asks",
+                file=folder / "formats.toml",
+                line=_line_of(folder / "formats.toml", f"[{name}]"),
+            )
+        texts = {
+            k: (v,) if isinstance(v, str) else tuple(v) for k, v in row.items() if k not in ("asks", "weight")
+        }
         formats[name] = Wording(name, float(row["weight"]), tuple(row["asks"]), texts)
     return Language(
-        domains, personas, traits, behaviours, formats, read_toml(folder / "environments.toml"), content_hash(raw)
+        domains,
+        personas,
+        traits,
+        behaviours,
+        formats,
+        read_toml(folder / "environments.toml"),
+        content_hash(raw),
     )
 
 

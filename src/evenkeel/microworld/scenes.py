@@ -1,31 +1,29 @@
-"""A scene: one stretch of conversation with exactly one author, played out turn by turn.
+"""A scene: one stretch of conversation that ends with a reply by exactly one author.
 
-The same generator serves three readers. The pretraining author answers each exchange from its grammar; a benchmark
-lets the model answer; a rubric looks at the exchange and the reply. The scene's own verdict is a `Score`.
+It serves three readers. The pretraining author answers from the scene's grammar; a benchmark lets the model answer
+and asks the scene's own check for the score; a rubric looks at the prompt and the reply.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import random
+from collections.abc import Callable
 from dataclasses import dataclass
-
-import numpy as np
 
 from evenkeel.benchmarks.benchmark import Score
 from evenkeel.microworld.grammar import Grammar
 from evenkeel.microworld.language import ASKS, SITUATIONS, Domain, Persona
+from evenkeel.records.streams import key
 from evenkeel.records.types import Conversation, Message
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """New messages, and how each persona would reply to them."""
+    """The prompt, how each persona would reply to it, and what a reply is worth."""
 
     messages: Conversation
     grammar: Grammar
-
-
-SceneRun = Generator[Exchange, str, Score]
+    check: Callable[[str], Score]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ class Scene:
 
     frame: Frame
     setting: Setting
-    start: Callable[[], SceneRun]
+    start: Callable[[], Exchange]
 
     @property
     def triple(self) -> tuple[str, str, str]:
@@ -90,14 +88,12 @@ class Scene:
         return self.setting.item, self.setting.domain, self.frame.id
 
 
-def perform(scene: Scene, persona_of: Callable[[], Persona], rng: np.random.Generator) -> tuple[Conversation, Score]:
-    """Play a scene with an author of the world; `persona_of` is asked once per reply."""
-    run, messages = scene.start(), []
-    exchange = next(run)
-    while True:
-        reply = exchange.grammar.write(persona_of(), rng)
-        messages += [*exchange.messages, Message("assistant", reply)]
-        try:
-            exchange = run.send(reply)
-        except StopIteration as end:
-            return tuple(messages), end.value
+def perform(scene: Scene, persona: Persona, rng: random.Random) -> Conversation:
+    """The scene as an author of the world plays it."""
+    exchange = scene.start()
+    return (*exchange.messages, Message("assistant", exchange.grammar.write(persona, rng)))
+
+
+def draws(*parts: str | int) -> random.Random:
+    """A stream of random numbers for what the parts name (cheap to open, unlike a numpy generator)."""
+    return random.Random(key(*parts))

@@ -72,7 +72,9 @@ class WordRenderer:
         try:
             return tuple(self.index[word] for word in text.split())
         except KeyError as error:
-            raise UserError(f"the word {error} is not in the microworld's vocabulary", fix="Use words of world/*.toml.") from None
+            raise UserError(
+                f"the word {error} is not in the microworld's vocabulary", fix="Use words of world/*.toml."
+            ) from None
 
     def decode(self, tokens: tuple[int, ...]) -> str:
         """The text of token ids."""
@@ -98,7 +100,9 @@ class WordRenderer:
         tokens = completion.tokens[:-1] if completion.finish == "stop" else completion.tokens
         text = self.decode(tokens)
         thought, mark, answer = text.rpartition("</think>")
-        return Reply(text, answer.strip() if mark else text, thought.replace("<think>", "").strip(), completion.finish)
+        return Reply(
+            text, answer.strip() if mark else text, thought.replace("<think>", "").strip(), completion.finish
+        )
 
 
 def write_tokenizer(folder: Path, words: tuple[str, ...]) -> None:
@@ -121,8 +125,8 @@ def read_renderer(folder: Path) -> WordRenderer:
     """The renderer of a base's `tokenizer.json`."""
     path = Path(folder) / "tokenizer.json"
     if not path.exists():
-        raise UserError("no tokenizer here", file=path, fix="Name a folder made by `evenkeel microworld pretrain`.")
+        raise UserError(
+            "no tokenizer here", file=path, fix="Name a folder made by `evenkeel microworld pretrain`."
+        )
     vocabulary = json.loads(path.read_text())["model"]["vocab"]
     return WordRenderer(tuple(sorted(vocabulary, key=vocabulary.__getitem__)))
-
-
