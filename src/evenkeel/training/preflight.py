@@ -142,7 +142,8 @@ def _source_checks(source: str, groups: Sequence[Group], again: Sequence[Group])
 
 async def _graded_again(groups: Sequence[Group], bench: Bench, source: str) -> list[Group]:
     """The same replies under a second, independent grading."""
-    requests, owners = [], []
+    requests: list[GradeRequest] = []
+    owners: list[tuple[int, int]] = []
     for group in groups:
         for rollout in group.rollouts:
             if rollout.status == "scored":

@@ -52,7 +52,7 @@ def finetune(
 def _step(engine: Engine, rows: Sequence[TrainSequence], learning_rate: float) -> float:
     lengths_B = np.array([len(row.completion) for row in rows])
     mask_BT = np.arange(lengths_B.max()) < lengths_B[:, None]
-    weights_BT = -mask_BT / lengths_B.sum()  # d(mean negative log-probability) / d(log-probability)
+    weights_BT = -(mask_BT / lengths_B.sum())  # d(mean negative log-probability) / d(log-probability)
     logp_BT = engine.forward_backward(rows, weights_BT)
     engine.optim_step(learning_rate)
     return float((weights_BT * logp_BT).sum())
