@@ -79,7 +79,7 @@ def matched(a: Mapping[str, Any], b: Mapping[str, Any]) -> Matched:
     ratio = a[unit] / b[unit]
     if differs:
         return Matched("not matched", ratio, differs)
-    close = abs(ratio - 1) <= MATCHED_WITHIN
+    close = abs(a[unit] - b[unit]) <= MATCHED_WITHIN * b[unit]
     return Matched("matched" if close else "step-matched", ratio)
 
 
