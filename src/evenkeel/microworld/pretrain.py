@@ -37,10 +37,10 @@ class PretrainConfig:
     layers: int = 4
     heads: int = 4
     hidden: int = 352
-    steps: int = 1000
+    steps: int = 640
     batch: int = 64  # documents per step
     limit: int = 118  # tokens per document
-    learning_rate: float = 3e-3  # AdamW for embedding and norms, and Muon's after its rescaling
+    learning_rate: float = 2e-2  # AdamW for embedding and norms, and Muon's after its rescaling
     decay_from: float = 0.5  # share of the steps after which the rate falls linearly to 2 %
     optimizer: str = "muon"
 
