@@ -206,16 +206,16 @@ def test_duplicate_prompts_share_one_prefill(folder, monkeypatch):
     assert max(len(one.tokens) for one in found if one.request == "a") <= 5
 
 
-@pytest.mark.parametrize("shrink", [0.0, 1.0])
-def test_shrinking_the_cache_changes_nothing(pair, shrink, monkeypatch):
-    """Never shrinking and shrinking at every chance give the same completions, at many ends and group sizes."""
+@pytest.mark.parametrize("regroup", [-1.0, 9.0])
+def test_regrouping_the_cache_changes_nothing(pair, regroup, monkeypatch):
+    """Never regrouping and regrouping at every chance give the same completions, at many ends and group sizes."""
     engine = engine_of(pair[1])
     asked = [
         SampleRequest(f"r{n}", text, 3 + n, ("shrink", n), group=(3, 11, 1, 8)[n % 4])
         for n, text in enumerate(prompts(8))
     ]
     expected = by_name(engine.sample_now(asked))
-    monkeypatch.setattr(cache, "SHRINK", shrink)
+    monkeypatch.setattr(cache, "REGROUP", regroup)
     found = by_name(engine.sample_now(asked))
     assert {name: one.tokens for name, one in found.items()} == {k: v.tokens for k, v in expected.items()}
     text = {request.id: request.prompt for request in asked}

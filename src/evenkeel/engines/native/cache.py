@@ -5,7 +5,7 @@ then one for every slot at every step: slot g's key of step t is at width + t x 
 bin's queries with all its keys, other slots' masked away, reads every key once; a product for every row would
 read the prompt once a row, and at these sizes cost three to six times as much on CPU.
 
-Everything outside attention runs on the rows alive (_A) only; bins and slots go when enough of them are empty.
+Everything outside attention runs on the rows alive (_A) only; bins are regrouped when enough slots are empty.
 Shape suffixes: _Q bins, _G slots, _S columns, _K key heads, _E head dimension, _N packed prompt tokens.
 """
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from evenkeel.engines.native.model import Transformer, attention
 
 BIN = 8
-SHRINK = 0.75  # rebuild the grid of slots once so few of them are left
+REGROUP = 0.75  # regroup rows once a step would cost so much less
 
 
 class Cache:
@@ -35,9 +35,9 @@ class Cache:
         self.position_A = bin_lengths_Q[slot_A // slots]
         self.shared = config.heads // config.kv_heads  # query heads a key head serves
         shape = (self.bins, config.kv_heads, self.width + room * slots, config.head_dim)
-        # Zeros, not empty memory: a masked column is multiplied by 0, which would keep a NaN.
-        self.keys = [torch.zeros(shape) for _ in model.blocks]
-        self.values = [torch.zeros(shape) for _ in model.blocks]
+        self.keys = [torch.empty(shape) for _ in model.blocks]
+        self.values = [torch.empty(shape) for _ in model.blocks]
+        self.heads, self.key_heads, self.size = config.heads, config.kv_heads, config.head_dim
         self.hidden_QP = torch.arange(self.width) < (self.width - bin_lengths_Q)[:, None]
         self.scale = config.head_dim**-0.5
         self._settle()
@@ -48,6 +48,9 @@ class Cache:
         One bin's bias serves all when no prompt is shorter than another.
         """
         self.full = torch.equal(self.slot_A, torch.arange(self.bins * self.slots))
+        # Zeros, not empty memory: a masked column is multiplied by 0, which would keep a NaN.
+        places = self.bins * self.slots
+        self.grids = {heads: torch.zeros(places, heads, self.size) for heads in {self.heads, self.key_heads}}
         other_GG = ~torch.eye(self.slots, dtype=torch.bool)
         prompt_QP = self.hidden_QP if bool(self.hidden_QP.any()) else self.hidden_QP[:1]
         prompt_QGP = prompt_QP[:, None].expand(-1, self.slots, -1)
@@ -65,7 +68,8 @@ class Cache:
         bias_Q1GS = self.bias_Q1GS[..., :end]
         for layer, keys, values in zip(model.blocks, self.keys, self.values, strict=True):
             q_AHE, k_AKE, v_AKE = layer.queries_keys_values(x_AD, turn_A1E)
-            keys[:, :, start:end], values[:, :, start:end] = self._grid(k_AKE), self._grid(v_AKE)
+            keys[:, :, start:end] = self._grid(k_AKE)
+            values[:, :, start:end] = self._grid(v_AKE)
             attended_QKGE = self._attend(self._grid(q_AHE), keys[:, :, :end], values[:, :, :end], bias_Q1GS)
             x_AD = layer.finish(x_AD, self._rows(attended_QKGE))
         return model.logits(x_AD)
@@ -80,11 +84,9 @@ class Cache:
         return torch.bmm(weights, v_QKSE.flatten(0, 1)).view(bins, key_heads, -1, size)
 
     def _grid(self, x_AHE: Tensor) -> Tensor:
-        """[Q, H, G, E] of the rows' [A, H, E]; empty slots hold 0."""
+        """[Q, H, G, E] of the rows' [A, H, E], valid until the next call; empty slots hold something finite."""
         if not self.full:
-            grid = x_AHE.new_zeros(self.bins * self.slots, *x_AHE.shape[1:])
-            grid[self.slot_A] = x_AHE
-            x_AHE = grid
+            x_AHE = self.grids[x_AHE.shape[1]].index_copy_(0, self.slot_A, x_AHE)
         return x_AHE.unflatten(0, (self.bins, self.slots)).transpose(1, 2)
 
     def _rows(self, x_QKGE: Tensor) -> Tensor:
@@ -95,43 +97,52 @@ class Cache:
             .transpose(1, 2)
             .reshape(bins * self.slots, heads * self.shared * size)
         )
-        return grid if self.full else grid[self.slot_A]
+        return grid if self.full else grid.index_select(0, self.slot_A)
 
     def keep(self, going_A: Tensor) -> None:
-        """Let the other rows go."""
+        """Let the other rows go; regroup the rest when that makes the coming steps enough cheaper."""
         self.slot_A, self.position_A, self.full = self.slot_A[going_A], self.position_A[going_A], False
         count_Q = torch.bincount(self.slot_A // self.slots, minlength=self.bins)
-        if int((count_Q > 0).sum()) * int(count_Q.max()) <= SHRINK * self.bins * self.slots:
-            self._shrink(count_Q)
+        largest = int(count_Q.max())
+        options = {size for size in (1, 2, 4, largest) if size <= largest}
+        costs = {size: self._cost(int(((count_Q + size - 1) // size).sum()), size) for size in options}
+        slots = min(costs, key=lambda size: (costs[size], size))
+        if costs[slots] <= REGROUP * self._cost(self.bins, self.slots):
+            self._regroup(count_Q, slots)
 
-    def _shrink(self, count_Q: Tensor) -> None:
-        """Drop empty bins, and slots that no bin needs; the living rows of a bin move to its first slots."""
-        kept_Q, slots = torch.nonzero(count_Q).flatten(), int(count_Q.max())
+    def _cost(self, bins: int, slots: int) -> int:
+        """Relative time of the next step's attention; 16 and 1 were fitted to torch.bmm at sizes 1 to 8."""
+        return bins * (self.width + slots * (self.steps + 1)) * (16 + slots)
+
+    def _regroup(self, count_Q: Tensor, slots: int) -> None:
+        """Move the living rows to bins of `slots`: empty bins go, and a fuller one is split, its prompt copied."""
         bin_A = self.slot_A // self.slots
-        first_Q = count_Q.cumsum(0) - count_Q
         order_A = bin_A.argsort(stable=True)
-        place_A = torch.empty_like(bin_A)  # slot in the new bin
-        place_A[order_A] = torch.arange(len(bin_A)) - first_Q[bin_A[order_A]]
-        renumbered_Q = torch.zeros_like(count_Q)
-        renumbered_Q[kept_Q] = torch.arange(len(kept_Q))
-        new_slot_A = renumbered_Q[bin_A] * slots + place_A
-        source_QG = torch.zeros(len(kept_Q) * slots, dtype=torch.long)
+        rank_A = torch.empty_like(bin_A)  # among the living rows of its bin
+        rank_A[order_A] = torch.arange(len(bin_A)) - (count_Q.cumsum(0) - count_Q)[bin_A[order_A]]
+        parts_Q = (count_Q + slots - 1) // slots
+        first_Q = parts_Q.cumsum(0) - parts_Q
+        new_slot_A = (first_Q[bin_A] + rank_A // slots) * slots + rank_A % slots
+        source_Q = torch.repeat_interleave(torch.arange(self.bins), parts_Q)
+        source_QG = torch.zeros(len(source_Q) * slots, dtype=torch.long)
         source_QG[new_slot_A] = self.slot_A % self.slots
-        source_QG = source_QG.view(len(kept_Q), slots)
-        self.keys = [self._moved(part, kept_Q, source_QG) for part in self.keys]
-        self.values = [self._moved(part, kept_Q, source_QG) for part in self.values]
-        self.hidden_QP = self.hidden_QP[kept_Q]
-        self.bins, self.slots, self.slot_A = len(kept_Q), slots, new_slot_A
+        source_QG = source_QG.view(-1, slots)
+        self.keys = [self._moved(part, source_Q, source_QG) for part in self.keys]
+        self.values = [self._moved(part, source_Q, source_QG) for part in self.values]
+        self.hidden_QP = self.hidden_QP[source_Q]
+        self.bins, self.slots, self.slot_A = len(source_Q), slots, new_slot_A
         self._settle()
 
-    def _moved(self, part_QKSE: Tensor, kept_Q: Tensor, source_QG: Tensor) -> Tensor:
-        """One layer's keys or values in a smaller grid."""
+    def _moved(self, part_QKSE: Tensor, source_Q: Tensor, source_QG: Tensor) -> Tensor:
+        """One layer's keys or values in another grid."""
         slots = source_QG.shape[1]
         _, heads, _, size = part_QKSE.shape
-        new = part_QKSE.new_zeros(len(kept_Q), heads, self.width + self.room * slots, size)
-        new[:, :, : self.width] = part_QKSE[kept_Q, :, : self.width]
+        new = part_QKSE.new_empty(len(source_Q), heads, self.width + self.room * slots, size)
+        new[:, :, : self.width] = part_QKSE[source_Q, :, : self.width]
         used = part_QKSE[:, :, self.width : self.width + self.steps * self.slots]
-        own = used.unflatten(2, (self.steps, self.slots))[kept_Q[:, None], :, :, source_QG]  # [Q, G, K, T, E]
+        own = used.unflatten(2, (self.steps, self.slots))[
+            source_Q[:, None], :, :, source_QG
+        ]  # [Q, G, K, T, E]
         new[:, :, self.width : self.width + self.steps * slots] = own.permute(0, 2, 3, 1, 4).flatten(2, 3)
         return new
 

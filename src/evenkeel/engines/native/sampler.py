@@ -73,12 +73,13 @@ def _sample_batch(model: Transformer, rows: Sequence[Row], stop_tokens: Sequence
     logp_BT = torch.zeros(len(rows), longest, dtype=torch.float64)
     length_B = torch.zeros(len(rows), dtype=torch.long)
     stopped_B = torch.zeros(len(rows), dtype=torch.bool)
-    stops = torch.tensor(list(stop_tokens), dtype=torch.long)
+    stops_V = torch.zeros(model.config.vocabulary, dtype=torch.bool)
+    stops_V[list(stop_tokens)] = True
     alive_A = torch.arange(len(rows))
     for t in range(longest):
         token_A, chosen_A = draw(logits_AV, uniforms_BT[alive_A, t], alive_A)
         tokens_BT[alive_A, t], logp_BT[alive_A, t] = token_A, chosen_A
-        stop_A = torch.isin(token_A, stops)
+        stop_A = stops_V[token_A]
         going_A = ~stop_A & (limit_B[alive_A] > t + 1)
         if not going_A.all():
             finished = alive_A[~going_A]
