@@ -7,6 +7,7 @@ from typing import Any
 
 from evenkeel.microworld.attack import attack, attack_scenes, ladders
 from evenkeel.microworld.benchmarks import PANEL_IN, PANEL_OUT, suite, trait_benchmarks
+from evenkeel.microworld.gates import persona_gaps
 from evenkeel.microworld.graders import Helpfulness, TraitRubric, Verifiable
 from evenkeel.microworld.language import Language, load_language
 from evenkeel.microworld.scenarios import standard_scenarios, trait_scenarios
@@ -43,6 +44,7 @@ def load(settings: Mapping[str, Any], *, items_per_benchmark: int) -> Materials:
         helpfulness=Helpfulness(language), benchmarks=benchmarks, trait_benchmarks=traits,
         panel_in=PANEL_IN, panel_out=PANEL_OUT, ladders=ladders(language), attack=attack(language, renderer),
         length_of=lambda scenario: reply_length(language, scenario),
+        gate=lambda engine, items: persona_gaps(engine, renderer, language, items=items),
     )  # fmt: skip
 
 

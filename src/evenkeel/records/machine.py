@@ -48,7 +48,6 @@ def machine() -> dict[str, Any]:
     """Hardware and paths of this session."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
-        "host": platform.node(),
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "usable_cores": usable_cores(),

@@ -83,6 +83,7 @@ class EvaluationSettings:
 
     items: int = setting(96, low=2)  # a benchmark
     trait_items: int = setting(24, low=2)  # a trait
+    gate_items: int = setting(16, low=1)  # a benchmark, for the persona gap of each base before any training
     temperature: float = setting(1.0, low=0.0, high=2.0)
     batch_rows: int = setting(512, low=1)
 

@@ -21,6 +21,8 @@ ANALYSING = ("records", *module_names("report", "analysis"), *module_names("repo
 REPORTING = ("records", "report")
 RESULTS = ("results.json", "results.csv", "transcripts.json")
 
+GATE_MATERIALS = 2  # items a benchmark of the materials that gates and training load: the fewest
+
 # Seconds on one thread at microworld size, for the order of stages and for --plan; never for results.
 PER_COMPLETION = 0.0018
 PER_ROW = 0.0022
@@ -87,15 +89,19 @@ def make_graph(study: Study, materials: Materials) -> Graph:
     for name in study.persistence.ladders:
         materials.ladder(name)
     models: list[Model] = []
+    gates: dict[str, Stage] = {}
     for base in study.bases:
         folder = Path(base.folder) if base.folder else base_folder(study.kind, base.name)
         weights = checkpoint_hash(folder)
-        models.append(_model(maker, base, None, 0, folder, weights))
+        gate = _gate(maker, base, folder, weights)
+        models.append(_model(maker, base, None, 0, folder, weights, gate))
         for arm in study.arms:
             count = arm.control_seeds if base.control else arm.seeds
             for seed in range(study.seeds.first, study.seeds.first + count):
-                models.append(_model(maker, base, arm, seed, folder, weights))
-    index = _index(study, models)
+                models.append(_model(maker, base, arm, seed, folder, weights, gate))
+        if gate is not None:
+            gates[base.name] = gate
+    index = _index(study, models, gates)
     analysis = Stage(
         kind="analysis",
         name=study.title,
@@ -122,12 +128,40 @@ def make_graph(study: Study, materials: Materials) -> Graph:
     return Graph(tuple(models), analysis, page, index)
 
 
+def _gate(maker: _Maker, base: BaseSettings, folder: Path, weights: str) -> Stage | None:
+    """Whether there is a persona in the base to select; no arm of it is trained while its light is red."""
+    if maker.materials.gate is None:
+        return None
+    items = maker.study.evaluation.gate_items
+    return Stage(
+        kind="gate",
+        name=base.name,
+        run="evenkeel.study.work:gate",
+        inputs={
+            "materials": {**maker.about, "items": GATE_MATERIALS},
+            "weights": weights,
+            "items": items,
+            "control": base.control,
+            "allow_red": maker.study.label != "result",
+            "code": maker.code(MEASURING),
+        },
+        local={"base": str(folder)},
+        cost=2 * len(maker.materials.benchmarks) * items * PER_ROW,
+    )
+
+
 def _model(
-    maker: _Maker, base: BaseSettings, arm: ArmSettings | None, seed: int, folder: Path, weights: str
+    maker: _Maker,
+    base: BaseSettings,
+    arm: ArmSettings | None,
+    seed: int,
+    folder: Path,
+    weights: str,
+    gate: Stage | None,
 ) -> Model:
     """The stages of one model: training unless it is the base, scores under every condition."""
     local = {"base": str(folder)}
-    train = None if arm is None else _train(maker, base, arm, seed, local, weights)
+    train = None if arm is None else _train(maker, base, arm, seed, local, weights, gate)
     name = f"{base.name}/{arm.name if arm else BASE}/{seed}"
     common = {
         "materials": maker.about,
@@ -149,7 +183,13 @@ def _model(
 
 
 def _train(
-    maker: _Maker, base: BaseSettings, arm: ArmSettings, seed: int, local: Mapping[str, str], weights: str
+    maker: _Maker,
+    base: BaseSettings,
+    arm: ArmSettings,
+    seed: int,
+    local: Mapping[str, str],
+    weights: str,
+    gate: Stage | None,
 ) -> Stage:
     rl = maker.study.rl
     return Stage(
@@ -157,7 +197,7 @@ def _train(
         name=f"{base.name}/{arm.name}/{seed}",
         run="evenkeel.study.work:train",
         inputs={
-            "materials": {**maker.about, "items": 2},  # benchmarks play no part in training
+            "materials": {**maker.about, "items": GATE_MATERIALS},  # benchmarks play no part
             "weights": weights,
             "arm": plain(arm_named(arm.name)),
             "seed": seed,
@@ -166,6 +206,7 @@ def _train(
             "allow_red": maker.study.label != "result",
             "code": maker.code(TRAINING),
         },
+        needs={"gate": gate} if gate else {},
         local=local,
         cost=rl.steps * rl.prompts * rl.group * PER_COMPLETION,
         resumable=True,
@@ -238,7 +279,7 @@ def _stages_of(model: Model) -> list[Stage]:
     return made + list({stage.id: stage for stage, _ in model.scores.values()}.values())
 
 
-def _index(study: Study, models: list[Model]) -> dict[str, Any]:
+def _index(study: Study, models: list[Model], gates: Mapping[str, Stage]) -> dict[str, Any]:
     """Who is who and where: what the analysis reads first."""
     return {
         "models": [
@@ -260,7 +301,12 @@ def _index(study: Study, models: list[Model]) -> dict[str, Any]:
             for model in models
         ],
         "bases": [
-            {"name": base.name, "control": base.control, "control_of": base.control_of or None}
+            {
+                "name": base.name,
+                "control": base.control,
+                "control_of": base.control_of or None,
+                "gate": f"stages/{gates[base.name].id}" if base.name in gates else None,
+            }
             for base in study.bases
         ],
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel.benchmarks.benchmark import Benchmark
-from evenkeel.engines.interface import Renderer
+from evenkeel.engines.interface import Engine, Renderer
 from evenkeel.grading.grader import Grader
 from evenkeel.persistence.finetune import FinetuneAttack
 from evenkeel.persistence.persona import PersonaLadder
@@ -27,6 +27,10 @@ BASES: Mapping[str, str] = {"microworld": "evenkeel.microworld.bases:base_folder
 
 CODE: Mapping[str, tuple[str, ...]] = {"microworld": ("microworld",)}
 """Kind of study -> folders of the package whose content decides its materials."""
+
+
+Gaps = Mapping[str, Mapping[str, float]]
+"""By format: level behind a good and a harmful persona prompt, and the `gap` between them."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,9 @@ class Materials:
     attack: FinetuneAttack
     length_of: Callable[[Scenario], int] | None = (
         None  # expected length of a reply, for matching the baseline
+    )
+    gate: Callable[[Engine, int], Gaps] | None = (
+        None  # persona gap of a base, with this many items a benchmark
     )
     aggregate: Mapping[str, str] = field(default_factory=dict)  # by source; "weighted" where nothing is said
 

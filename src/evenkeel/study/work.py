@@ -30,9 +30,23 @@ from evenkeel.study.stages import Task
 from evenkeel.training.arms import arm_named
 from evenkeel.training.loop import RLConfig, train_arm
 from evenkeel.training.plan import TRAIT_SOURCE
-from evenkeel.training.preflight import preflight, require_green
+from evenkeel.training.preflight import gap_checks, preflight, require_green
 
 PREFLIGHT = "preflight.json"
+EXPLORATORY_BELOW = 0.3  # gap of a format in a base; design.md, table of the preflight
+
+
+def gate(task: Task) -> None:
+    """The persona gap of a base by format, its light, and which formats are exploratory from here on."""
+    materials = _materials(task.inputs)
+    if materials.gate is None:
+        raise ValueError("a gate stage without a gate")
+    gaps = materials.gate(_engine(Path(task.local["base"]), materials), task.inputs["items"])
+    by_format = {name: row["gap"] for name, row in gaps.items()}
+    checks = gap_checks(by_format, control=task.inputs["control"])
+    checks = require_green(checks, task.inputs["allow_red"])
+    exploratory = sorted(name for name, gap in by_format.items() if gap < EXPLORATORY_BELOW)
+    write_json(task.folder / "gate.json", {"formats": gaps, "checks": checks, "exploratory": exploratory})
 
 
 def train(task: Task) -> None:
