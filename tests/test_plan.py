@@ -39,7 +39,7 @@ def plan_of(name, steps=20, prompts=16, seed=0, **options):
     return make_plan(SOURCES, MIXTURE, arm_named(name), steps=steps, prompts=prompts, seed=seed, **options)
 
 
-sizes = {"steps": st.integers(1, 40), "prompts": st.integers(1, 40)}
+sizes = {"steps": st.integers(1, 20), "prompts": st.integers(1, 24)}
 shares = st.sampled_from([0.01, 0.02, 0.05, 0.07, 0.1, 0.15, 0.25, 0.3, 0.5, 0.8, 1.0])
 
 
@@ -56,7 +56,7 @@ def test_every_prefix_keeps_the_shares(weights, length):
 
 
 @given(share=shares, **sizes)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_replaced_slots_are_the_exact_quota_by_carry_over(share, steps, prompts):
     counts = replaced_per_step(exact(share), steps, prompts)
     done = 0
@@ -75,7 +75,7 @@ def test_the_two_doses_of_the_design_are_exact():
 
 
 @given(small=shares, large=shares, **sizes)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_larger_dose_contains_a_smaller_one(small, large, steps, prompts):
     small, large = sorted((small, large))
     on_ladder = {0.01, 0.05, 0.1, 0.25, 0.5, 1.0}
@@ -86,7 +86,7 @@ def test_a_larger_dose_contains_a_smaller_one(small, large, steps, prompts):
 
 
 @given(seed=st.integers(0, 5), **sizes)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_arms_share_every_slot_but_the_replaced_ones(seed, steps, prompts):
     names = (
         "baseline",
@@ -132,7 +132,7 @@ def test_standard_sources_keep_the_mixture_at_every_step(name, steps, prompts):
 
 
 @given(name=st.sampled_from(["trait-5", "trait-25", "trait-7", "health_only-25"]), **sizes)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_every_trait_cell_and_scenario_is_drawn_evenly(name, steps, prompts):
     plan = plan_of(name, steps, prompts)
     draws = plan.draws()

@@ -13,6 +13,8 @@ from typing import Any
 
 def plain(value: Any) -> Any:
     """Dataclasses, tuples, sets and paths as JSON types. Raises ValueError on NaN and infinities."""
+    if value is None or type(value) in (str, int, bool):  # nearly everything, so first
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
