@@ -8,6 +8,8 @@ mean difference of an arm is exactly the number in `FakeStudy.effects`.
 
 from __future__ import annotations
 
+import gzip
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,8 +46,8 @@ class FakeStudy:
     arms: tuple[str, ...] = tuple(ARMS)
     control_arms: tuple[str, ...] = ("base", "baseline", "trait-5", "health_only-5", "trait-25")
     benchmarks: int = 12
-    items: int = 32
-    frames: int = 8
+    items: int = 48
+    frames: int = 16
     attacks: bool = True
     side_effects: bool = True
     seed_noise: float = 0.01  # of a model on a benchmark
@@ -163,7 +165,8 @@ def _score_rows(
 def _write_stage(run: Path, name: str, rows: list[dict], table: list[dict]) -> str:
     """A score stage folder; returns its path inside the run."""
     folder = run / "stages" / name
-    files.write_rows(folder / "rows.jsonl.gz", rows)
+    text = "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
+    files.write_bytes(folder / "rows.jsonl.gz", gzip.compress(text.encode(), compresslevel=1, mtime=0))
     summary = {}
     for bench in table:
         mine = [row for row in rows if row["benchmark"] == bench["name"]]

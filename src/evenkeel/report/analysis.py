@@ -17,8 +17,9 @@ from evenkeel.records import files
 from evenkeel.report import paper
 from evenkeel.report.analysis_compare import compare
 from evenkeel.report.analysis_control import control_corrected
+from evenkeel.report.analysis_corruption import corruption
 from evenkeel.report.analysis_findings import findings, limits, primary
-from evenkeel.report.analysis_persistence import corruption, ladders
+from evenkeel.report.analysis_persistence import ladders
 from evenkeel.report.analysis_quantity import OVER_BASES, OVER_ITEMS, Resampler, finite
 from evenkeel.report.analysis_read import FIELDS, Bench, Cell, Model, Run, read_run
 from evenkeel.report.analysis_runs import health, ledger, preflight
@@ -186,7 +187,7 @@ def _mean_of(run: Run, model: Model, benchmarks: Sequence[Bench]) -> dict[str, f
     found = [_cell_means(cell, bench, len(run.domain_N)) for bench in benchmarks]
     table = [row_F for row_F in found if row_F is not None]
     if not table:
-        return {name: None for name in FIELDS}
+        return dict.fromkeys(FIELDS)
     return {name: finite(np.mean([row_F[i] for row_F in table])) for i, name in enumerate(FIELDS)}
 
 
@@ -227,7 +228,7 @@ def benchmark_table(run: Run) -> list[dict[str, Any]]:
             for name in ("name", "category", "format", "side_effect", "description", "frames")
         }
         row |= {"items": len(b.items_N), "held_out_frames": len(held), "health": b.health, "panel": panel}
-        out.append({**row, "base_score": finite(np.mean(known)) if known else None})
+        out.append({**row, "base_score": float(np.mean(known)) if known else None})
     return out
 
 

@@ -51,7 +51,7 @@ def make_block(
     baseline = run.baseline_arm()
     seeds = [run.dense(m, "bare", "score") for m in run.of(base, baseline)]
     seeds_NS = [masked(s, mask_N) for s in seeds if s is not None]
-    levels = {arm: run.mean_over_seeds(base, arm, "bare", "score") for arm in arms}
+    levels = {arm: run.bare_mean(base, arm, "score") for arm in arms}
     here = tuple(arm for arm in arms if levels[arm] is not None)
     if not seeds_NS or not here:
         return None
@@ -209,7 +209,7 @@ def _row(run: Run, blocks: Sequence[Block], arm: str, bench: Bench) -> dict[str,
 
 
 def _plain_mean(run: Run, base: str, arm: str, bench: Bench, name: str) -> float | None:
-    column_N = run.mean_over_seeds(base, arm, "bare", name)
+    column_N = run.bare_mean(base, arm, name)
     if column_N is None:
         return None
     values_n = column_N[bench.items_N]

@@ -36,7 +36,7 @@ def verdict(rule: str, found: Quantity, counts: Mapping[str, Any] | None = None)
     if found["value"] is None or low is None or high is None:
         return "cannot be told"
     if rule == "null":
-        if -MATTERS < low and high < MATTERS:
+        if low > -MATTERS and high < MATTERS:
             return "appears"
         return "does not appear" if low > 0 or high < 0 else "cannot be told"
     if rule == "kept":
@@ -260,7 +260,8 @@ def _level_note(point: Mapping[str, Any]) -> str:
     """The level after the strongest attack comes first, then what the scale does to it, then floors."""
     level, odds = point["level_difference"]["value"], point["log_odds"]["value"]
     floor = f", {point['floor_both']} benchmarks at the floor in both" if point["floor_both"] else ""
-    return f"level at the strongest dose {_signed(level)} against the reference; log-odds interaction {_signed(odds)}{floor}"
+    after = f"level at the strongest dose {_signed(level)} against the reference"
+    return f"{after}; log-odds interaction {_signed(odds)}{floor}"
 
 
 def _structure(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -280,7 +281,7 @@ def _structure(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def primary(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The primary claims of the trait arm at the smallest dose, with Holm's correction over those that were measured."""
+    """The primary claims of the trait arm at the smallest dose, with Holm's correction over those measured."""
     arms = _arms_of(results, "trait")
     if not arms:
         return []
@@ -349,8 +350,8 @@ def limits(results: Mapping[str, Any]) -> list[str]:
         out.append(f"This run is a {study['label']}, not a result.")
     if len(study["bases"]) == 1:
         out.append(
-            "There is one base. Every interval is over items only, this base: it says how well these models were measured, "
-            "not what another base, or another training run, would have done."
+            "There is one base. Every interval is over items only, this base: it says how well these models were "
+            "measured, not what another base, or another training run, would have done."
         )
     elif len(study["bases"]) < 4:
         out.append(
@@ -371,7 +372,7 @@ def limits(results: Mapping[str, Any]) -> list[str]:
     if step:
         out.append("Not compute-matched within 10 % of the baseline: " + ", ".join(step) + ".")
     out.append(
-        "Sign-flip tests and item intervals compare these trained models; the spread between training seeds is in the null of "
-        "k of N and in the false significant counts of baseline against baseline, which stand beside them."
+        "Sign-flip tests and item intervals compare these trained models; the spread between training seeds is in the "
+        "null of k of N and in the false significant counts of baseline against baseline, which stand beside them."
     )
     return out

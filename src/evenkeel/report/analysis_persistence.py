@@ -8,7 +8,7 @@ make raw drops biased, so every difference of drops is also given as log-odds an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from evenkeel.report import statistics
 from evenkeel.report.analysis_quantity import (
-    OVER_ITEMS,
+    OVER_BASES,
     Resampler,
     Sampled,
     excludes_zero,
@@ -44,15 +44,18 @@ class LadderBase:
     samples_RAD: np.ndarray
     sampled: Sampled  # the same as flat columns: clusters and items
     by_benchmark: dict[str, np.ndarray]  # name -> [A, D] levels
-    shrink: float  # added to successes and failures on the log-odds scale: half an item of the panel
+    odds_AD: np.ndarray  # log-odds of the levels
+    odds_RAD: np.ndarray
 
     def interval(self, value: float, sample_R: np.ndarray) -> tuple[Interval, int]:
         """A pair for `quantity`."""
         return self.sampled.column(value, sample_R), self.sampled.items
 
-    def log_odds(self, level: np.ndarray) -> np.ndarray:
-        """Empirical log-odds: levels of 0 and 1 stay finite (half an item is added to either side)."""
-        return np.log((level + self.shrink) / (1 - level + self.shrink))
+
+def log_odds(level: np.ndarray, items: int) -> np.ndarray:
+    """Empirical log-odds: half an item is added to either side, so that levels of 0 and 1 stay finite."""
+    half = 0.5 / items
+    return np.log((level + half) / (1 - level + half))
 
 
 def ladder_names(run: Run, family: str) -> dict[str, tuple[int, ...]]:
@@ -80,7 +83,7 @@ def condition_of(family: str, name: str, dose: int) -> str:
 
 
 def arm_columns(run: Run, base: str, arm: str, family: str, name: str, doses: Sequence[int], what: str):
-    """[N, D] the arm's field at every dose, mean over the seeds that were attacked at all of them; None if none was."""
+    """[N, D] the arm's field at every dose, mean over the seeds attacked at all of them; None if none was."""
     conditions = [condition_of(family, name, dose) for dose in doses]
     full = [m for m in run.of(base, arm) if all((m.id, condition) in run.cells for condition in conditions)]
     if not full:
@@ -115,7 +118,8 @@ def make_ladder_base(
             by_benchmark[bench.name] = part.value_M.reshape(shape)
     value_AD = sampled.value_M.reshape(shape)
     samples_RAD = sampled.samples_RM.reshape(-1, *shape)
-    return LadderBase(base, arms, value_AD, samples_RAD, sampled, by_benchmark, 0.5 / sampled.items)
+    odds = [log_odds(level, sampled.items) for level in (value_AD, samples_RAD)]
+    return LadderBase(base, arms, value_AD, samples_RAD, sampled, by_benchmark, odds[0], odds[1])
 
 
 def area(drop_D: np.ndarray, doses: Sequence[int]) -> np.ndarray:
@@ -325,13 +329,12 @@ def _raw(block: LadderBase, arm: str, reference: str, d: int) -> tuple[float, np
 
 def _odds(block: LadderBase, arm: str, reference: str, d: int) -> tuple[float, np.ndarray]:
     """Difference of drops in log-odds of the panel level."""
+    a, r = block.arms.index(arm), block.arms.index(reference)
 
-    def of(level_AD: np.ndarray) -> np.ndarray:
-        odds = block.log_odds(level_AD)
-        drop = odds[..., 0] - odds[..., d]
-        return drop[..., block.arms.index(reference)] - drop[..., block.arms.index(arm)]
+    def of(odds: np.ndarray) -> np.ndarray:
+        return (odds[..., r, 0] - odds[..., r, d]) - (odds[..., a, 0] - odds[..., a, d])
 
-    return float(of(block.value_AD)), of(block.samples_RAD)
+    return float(of(block.odds_AD)), of(block.odds_RAD)
 
 
 def _area(
@@ -340,36 +343,49 @@ def _area(
     """Area over the ladder of the reference's drop minus the arm's."""
     out = {}
     for block in blocks:
-        r, a = block.arms.index(reference), block.arms.index(arm)
-
-        def of(level: np.ndarray, block: LadderBase = block, r: int = r, a: int = a) -> np.ndarray:
-            shown = block.log_odds(level) if scale == "log_odds" else level
-            drop = shown[..., :1] - shown
-            return area(drop[..., r, :] - drop[..., a, :], doses)
-
-        out[block.base] = block.interval(float(of(block.value_AD)), of(block.samples_RAD))
+        a, r = block.arms.index(arm), block.arms.index(reference)
+        odds = scale == "log_odds"
+        parts = []
+        for level in (block.odds_AD, block.odds_RAD) if odds else (block.value_AD, block.samples_RAD):
+            gap = (
+                level[..., a, :] - level[..., r, :]
+            )  # drop(r) - drop(a) is this gap now minus this gap at dose 0
+            parts.append(area(gap - gap[..., :1], doses))
+        out[block.base] = block.interval(float(parts[0]), parts[1])
     return quantity(out)
 
 
 def _retained(blocks: Sequence[LadderBase], arm: str, reference: str, d: int) -> dict[str, Any]:
-    """(arm - reference) after the attack over the same before. Several bases: Fieller's interval of the ratio of means."""
+    """(arm - reference) after the attack over the same before it; only called where something was installed.
+
+    Several bases: the ratio of the means over bases with Fieller's interval; a base of its own is listed only where
+    its own installed effect passes the same rule.
+    """
     per_base: dict[str, tuple[Interval, int]] = {}
     tops, bottoms = [], []
     for block in blocks:
         (top, top_R), (bottom, bottom_R) = _gap(block, arm, reference, d), _gap(block, arm, reference, 0)
         tops.append(top)
         bottoms.append(bottom)
-        if bottom != 0:
+        own, _ = block.interval(bottom, bottom_R)
+        if bottom > INSTALLED and own.low is not None and own.low > 0:
             with np.errstate(divide="ignore", invalid="ignore"):
                 per_base[block.base] = block.interval(top / bottom, top_R / bottom_R)
     out = quantity(per_base, NOT_INSTALLED)
-    if out["over"] in (None, OVER_ITEMS):
-        return out
+    if len(blocks) == 1:
+        return {**out, "p": None}
     pooled = statistics.fieller(np.array(tops), np.array(bottoms))
     why = (
         None if pooled.low is not None else "the interval is unbounded: the installed effect varies too much"
     )
-    return {**out, "value": pooled.value, "low": pooled.low, "high": pooled.high, "p": None, "why": why}
+    ends = {
+        "value": pooled.value,
+        "low": pooled.low,
+        "high": pooled.high,
+        "n": len(blocks),
+        "over": OVER_BASES,
+    }
+    return {**out, **ends, "p": None, "why": why}
 
 
 def _floor_both(blocks: Sequence[LadderBase], arm: str, reference: str, d: int) -> int:
@@ -382,52 +398,3 @@ def _floor_both(blocks: Sequence[LadderBase], arm: str, reference: str, d: int) 
         ]
         count += all(level <= FLOOR for level in levels)
     return count
-
-
-def corruption(run: Run, resampler: Resampler) -> list[dict[str, Any]]:
-    """Drop after bad finetuning minus drop after good finetuning at the same dose: corruption, not forgetting."""
-    doses = ladder_names(run, "finetune")
-    common = sorted((set(doses.get("bad", ())) & set(doses.get("good", ()))) - {0})
-    out = []
-    sides: Mapping[str, tuple[str, ...]] = {"in": run.panel_in, "out": run.panel_out}
-    for group in ("world", "control"):
-        for panel, names in sides.items():
-            benches = [b for b in run.benchmarks if b.name in names]
-            for arm, kind, share in run.arms():
-                for dose in common:
-                    found = _corruption(run, resampler, run.bases(group), arm, dose, benches)
-                    if found:
-                        about = {
-                            "arm": arm,
-                            "kind": kind,
-                            "share": share,
-                            "group": group,
-                            "panel": panel,
-                            "dose": dose,
-                        }
-                        out.append({**about, **found})
-    return out
-
-
-def _corruption(
-    run: Run, resampler: Resampler, bases: Sequence[str], arm: str, dose: int, panel: Sequence[Bench]
-) -> dict[str, Any] | None:
-    bad, good, difference = {}, {}, {}
-    for base in bases:
-        tables = [
-            arm_columns(run, base, arm, "finetune", name, (0, dose), "score") for name in ("bad", "good")
-        ]
-        if tables[0] is None or tables[1] is None:
-            continue
-        sampled = resampler.suite(panel, np.concatenate(tables, axis=1))
-        if sampled is None:
-            continue
-        value, sample = sampled.value_M, sampled.samples_RM
-        parts = [(value[i] - value[i + 1], sample[:, i] - sample[:, i + 1]) for i in (0, 2)]
-        bad[base] = (sampled.column(float(parts[0][0]), parts[0][1]), sampled.items)
-        good[base] = (sampled.column(float(parts[1][0]), parts[1][1]), sampled.items)
-        gap = float(parts[0][0] - parts[1][0])
-        difference[base] = (sampled.column(gap, parts[0][1] - parts[1][1]), sampled.items)
-    if not difference:
-        return None
-    return {"bad": quantity(bad), "good": quantity(good), "difference": quantity(difference)}

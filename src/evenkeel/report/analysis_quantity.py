@@ -86,24 +86,29 @@ class Resampler:
         if not parts:
             return None
         value_M = np.mean([part.value_M for part in parts], axis=0)
-        samples_RM = sum(part.samples_RM for part in parts) / len(parts)
+        samples_RM = np.zeros_like(parts[0].samples_RM)
+        for part in parts:
+            samples_RM += part.samples_RM / len(parts)
         clusters = tuple(part.clusters[0] for part in parts)
         return Sampled(value_M, samples_RM, clusters, sum(part.items for part in parts))
 
     def totals(self, benchmarks: Sequence[Bench], columns_NM: np.ndarray) -> Sampled | None:
         """Sums over all items of the benchmarks: for shares, which are ratios of two such sums."""
-        value, samples, clusters, items = 0.0, 0.0, [], 0  # type: ignore[var-annotated]
+        columns = columns_NM.shape[1]
+        value_M, samples_RM = np.zeros(columns), np.zeros((self.resamples, columns))
+        clusters: list[int] = []
+        items = 0
         for bench in benchmarks:
             sums_KM, sizes_K = self.sums(bench, columns_NM)
             if len(sizes_K) == 0:
                 continue
-            value = value + sums_KM.sum(axis=0)
-            samples = samples + self.weights(bench.name, len(sizes_K)) @ sums_KM
+            value_M += sums_KM.sum(axis=0)
+            samples_RM += self.weights(bench.name, len(sizes_K)) @ sums_KM
             clusters.append(len(sizes_K))
             items += int(sizes_K.sum())
         if not clusters:
             return None
-        return Sampled(np.asarray(value), np.asarray(samples), tuple(clusters), items)
+        return Sampled(value_M, samples_RM, tuple(clusters), items)
 
 
 def missing(why: str) -> dict[str, Any]:

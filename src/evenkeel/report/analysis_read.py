@@ -6,6 +6,7 @@ field, one float32 each. Trait evaluations and everything else that is no attack
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from evenkeel.records import files
-from evenkeel.records.canonical import content_hash
 from evenkeel.records.errors import UserError
 
 FIELDS = (
@@ -97,6 +97,7 @@ class Run:
     panel_in: tuple[str, ...]
     panel_out: tuple[str, ...]
     ladders: Mapping[str, str]  # persona ladder -> harmful | helpful
+    _means: dict[tuple[str, str, str], np.ndarray | None] = field(default_factory=dict)
 
     @property
     def alignment(self) -> tuple[Bench, ...]:
@@ -140,11 +141,14 @@ class Run:
         out_N[cell.items_n] = cell.values_Fn[FIELDS.index(name)]
         return out_N
 
-    def mean_over_seeds(self, base: str, arm: str, condition: str, name: str) -> np.ndarray | None:
-        """[N] the field's mean over the seeds of an arm in a base; None when no seed has the condition."""
-        rows = [self.dense(model, condition, name) for model in self.of(base, arm)]
-        found = [row_N for row_N in rows if row_N is not None]
-        return np.mean(found, axis=0) if found else None
+    def bare_mean(self, base: str, arm: str, name: str) -> np.ndarray | None:
+        """[N] a bare field's mean over the seeds of an arm in a base (computed once); None when no seed has it."""
+        key = (base, arm, name)
+        if key not in self._means:
+            rows = [self.dense(model, "bare", name) for model in self.of(base, arm)]
+            found = [row_N for row_N in rows if row_N is not None]
+            self._means[key] = np.mean(found, axis=0) if found else None
+        return self._means[key]
 
 
 def attack_of(condition: str) -> tuple[str, str, int] | None:
@@ -179,7 +183,9 @@ def last_reply(row: Mapping[str, Any]) -> str:
 
 def _read_cell(path: Path, items: _Items) -> Cell:
     """One score stage. Raises UserError naming the line that is no score row."""
-    index, columns, replies = [], [], {}  # type: ignore[var-annotated]
+    index: list[int] = []
+    columns: list[list[float]] = []
+    replies: dict[str, set[str]] = {}
     nan = float("nan")
     for number, row in enumerate(files.read_rows(path), 1):
         try:
@@ -214,7 +220,8 @@ def read_run(folder: Path, progress: Callable[[str], None] | None = None) -> Run
         raise UserError(f"not an index of models ({error!r})", file=folder / "index.json") from None
     if not models:
         raise UserError("the index names no model", file=folder / "index.json", fix="Run the study first.")
-    items, cells = _Items(), {}  # type: ignore[var-annotated]
+    items = _Items()
+    cells: dict[tuple[str, str], Cell] = {}
     about: dict[str, Mapping[str, Any]] = {row["name"]: row for row in index.get("benchmarks", [])}
     for model in models:
         for condition, stage in sorted(model.scores.items()):
@@ -243,10 +250,18 @@ def read_run(folder: Path, progress: Callable[[str], None] | None = None) -> Run
 
 
 def _model(row: Mapping[str, Any]) -> Model:
-    optional = {name: row.get(name) for name in ("control_of", "train")}
-    needed = {name: row[name] for name in ("id", "base", "arm", "seed", "kind")}
-    share, control = float(row.get("share") or 0.0), bool(row.get("control"))
-    return Model(**needed, share=share, control=control, **optional, scores=row.get("scores") or {})
+    return Model(
+        row["id"],
+        row["base"],
+        row["arm"],
+        row["seed"],
+        row["kind"],
+        float(row.get("share") or 0.0),
+        bool(row.get("control")),
+        row.get("control_of"),
+        row.get("train"),
+        row.get("scores") or {},
+    )
 
 
 def _benchmarks(items: _Items, about: Mapping[str, Mapping[str, Any]]) -> tuple[Bench, ...]:
@@ -255,27 +270,25 @@ def _benchmarks(items: _Items, about: Mapping[str, Mapping[str, Any]]) -> tuple[
     for number, row in enumerate(items.rows):
         number_of.setdefault(row[0], []).append(number)
     order = [name for name in about if name in number_of] + [name for name in number_of if name not in about]
-    out = []
-    for name in order:
-        numbers = np.array(number_of[name])
-        frames, frame_N = np.unique([items.rows[i][1] for i in numbers], return_inverse=True)
-        row = about.get(name, {})
-        category = row.get("category", "trait" if name.startswith(TRAIT_PREFIX) else "uncategorised")
-        out.append(
-            Bench(
-                name,
-                category,
-                row.get("format", "chat"),
-                bool(row.get("side_effect", False)),
-                row.get("description", ""),
-                numbers,
-                frame_N.astype(np.int64),
-                len(frames),
-                _about(category, items, numbers, HEALTH_WORDS, "health"),
-                _about(category, items, numbers, SCIENCE_WORDS, "science"),
-            )
-        )
-    return tuple(out)
+    return tuple(_bench(name, items, np.array(number_of[name]), about.get(name, {})) for name in order)
+
+
+def _bench(name: str, items: _Items, numbers: np.ndarray, stated: Mapping[str, Any]) -> Bench:
+    """One benchmark from its items and what the study says about it."""
+    frames, frame_N = np.unique([items.rows[i][1] for i in numbers], return_inverse=True)
+    category = stated.get("category", "trait" if name.startswith(TRAIT_PREFIX) else "uncategorised")
+    return Bench(
+        name,
+        category,
+        stated.get("format", "chat"),
+        bool(stated.get("side_effect", False)),
+        stated.get("description", ""),
+        numbers,
+        frame_N.astype(np.int64),
+        len(frames),
+        _about(category, items, numbers, HEALTH_WORDS, "health"),
+        _about(category, items, numbers, SCIENCE_WORDS, "science"),
+    )
 
 
 def _about(category: str, items: _Items, numbers: np.ndarray, words: Sequence[str], domain: str) -> bool:
@@ -328,4 +341,4 @@ def optional_rows(path: Path) -> list[Any]:
 
 def transcript_key(benchmark: str, item: str) -> str:
     """The hash by which transcripts are chosen."""
-    return content_hash(["transcript", benchmark, item])
+    return hashlib.sha256(f"transcript {benchmark} {item}".encode()).hexdigest()

@@ -78,8 +78,8 @@ def preflight(run: Run) -> list[dict[str, Any]]:
     seen: dict[tuple[Any, ...], dict[str, Any]] = {}
     fields = ("check", "source", "value", "amber", "red", "light", "setting")
     for model in run.models:
-        record = read_optional(run.folder / model.train / "preflight.json") if model.train else None
-        rows = record.get("checks", record.get("rows", [])) if isinstance(record, dict) else record or []
+        record: Any = read_optional(run.folder / model.train / "preflight.json") if model.train else None
+        rows = record.get("checks", record.get("rows", [])) if isinstance(record, dict) else (record or [])
         for row in rows:
             kept = {name: row.get(name) for name in fields}
             entry = seen.setdefault(

@@ -37,7 +37,7 @@ def field_levels(
     gap: dict[str, dict[str, tuple[Interval, int]]] = {}
     baseline = run.baseline_arm()
     for base in run.bases(group):
-        found = {arm: run.mean_over_seeds(base, arm, "bare", name) for arm, _, _ in run.arms()}
+        found = {arm: run.bare_mean(base, arm, name) for arm, _, _ in run.arms()}
         arms = [arm for arm, column in found.items() if column is not None and np.isfinite(column).any()]
         if not arms:
             continue

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SOURCE = "Jagadeesh et al. 2026, Reinforcement Learning Towards Broadly and Persistently Beneficial Models, arXiv:2606.24014"
+SOURCE = (
+    "Jagadeesh et al. 2026, Reinforcement Learning Towards Broadly and Persistently Beneficial Models, "
+    "arXiv:2606.24014"
+)
 
 
 @dataclass(frozen=True, slots=True)

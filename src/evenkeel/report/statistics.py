@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 from statsmodels.stats.multitest import multipletests
 
 from evenkeel.records import streams
@@ -94,7 +94,8 @@ def cluster_weights(clusters: int, resamples: int, *stream: str | int) -> np.nda
     )
 
 
-def tail(clusters: Sequence[int], level: float = LEVEL) -> float:
+@lru_cache(maxsize=256)
+def tail(clusters: tuple[int, ...], level: float = LEVEL) -> float:
     """The percentile to cut on each side so that few clusters do not make the interval too short.
 
     Expanded percentile interval (Hesterberg 2015, section 5.3.2): Phi(-sqrt(K / (K - 1)) t), t with K - 1 degrees.
@@ -104,7 +105,8 @@ def tail(clusters: Sequence[int], level: float = LEVEL) -> float:
     return float(stats.norm.cdf(-inflation * stats.t.ppf((1 + level) / 2, degrees)))
 
 
-def spread_correction(clusters: Sequence[int]) -> tuple[float, int]:
+@lru_cache(maxsize=256)
+def spread_correction(clusters: tuple[int, ...]) -> tuple[float, int]:
     """(sqrt(K / (K - 1)), degrees of freedom) of a bootstrap over the clusters of one or more strata."""
     usable = [k for k in clusters if k > 1]
     return float(np.mean([k / (k - 1) for k in usable])) ** 0.5, sum(k - 1 for k in usable)
@@ -121,7 +123,7 @@ def intervals(
     out = []
     count = int(sum(clusters))
     enough = count >= 3 and any(k > 1 for k in clusters)
-    cut = tail(clusters, level) if enough else 0.0
+    cut = tail(tuple(clusters), level) if enough else 0.0
     for estimate, sample_R in zip(np.asarray(estimate_M), np.asarray(samples_RM).T, strict=True):
         finite_R = np.isfinite(sample_R)
         sample_R = sample_R if finite_R.all() else sample_R[finite_R]
@@ -137,11 +139,11 @@ def intervals(
 
 def t_p(estimate: float, sample_R: np.ndarray, clusters: Sequence[int]) -> float:
     """Two-sided p of estimate / bootstrap standard error against t with the clusters' degrees of freedom."""
-    inflation, degrees = spread_correction(clusters)
+    inflation, degrees = spread_correction(tuple(clusters))
     error = float(np.std(sample_R)) * inflation
     if error < TOLERANCE:
         return 1.0 if abs(estimate) < TOLERANCE else 0.0
-    return float(2 * stats.t.sf(abs(estimate) / error, degrees))
+    return float(2 * special.stdtr(degrees, -abs(estimate) / error))
 
 
 def ratio_bootstrap(top_KM: np.ndarray, bottom_KM: np.ndarray, weights_RK: np.ndarray) -> np.ndarray:

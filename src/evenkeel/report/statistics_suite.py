@@ -6,6 +6,7 @@ Shapes: _S baseline seeds, _N benchmarks, _D models, _R permutations.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,12 +18,13 @@ from evenkeel.records import streams
 PERMUTATIONS = 1000
 MINIMUM_SEEDS = 3
 MINIMUM_MODELS = 5
+MANY_PAIRS = 40  # from here on percentiles of the counts mean something
 COMBINATIONS = 20_000  # of ordered pairs over bases; beyond that a fixed stride of them
 
 
 @dataclass(frozen=True, slots=True)
 class NullCount:
-    """How many of N one baseline seed beats another on: 2.5 % and 97.5 % points, mean, and the pairs behind them."""
+    """How many of N one baseline seed beats another on: range, mean, and the number of ordered pairs behind it."""
 
     low: float
     high: float
@@ -34,8 +36,12 @@ def null_of_ahead(scores_by_base: Sequence[np.ndarray]) -> NullCount | None:
     """Null of "ahead on k of N" from all ordered pairs of baseline seeds; None with fewer than three in any base.
 
     `scores_by_base` holds one [S, N] array a base. Over several bases the differences of one ordered pair per base
-    are averaged, as the pooled comparison averages bases. Wide enough for an arm against the *mean* baseline, whose
-    noise is smaller than that of two single seeds. With few pairs the points are the extremes.
+    are averaged, as the pooled comparison averages bases. The range is that of the pairs (their 95 % points where
+    there are more than 40), but never narrower than the binomial 95 % range of N independent benchmarks, which
+    three pairs can miss by luck.
+
+    Three seeds make three pairs: benchmarks that move together can leave such a range more often than one time in
+    twenty (docs/statistics.md has the rates), so k of N stands beside the significant counts, never alone.
     """
     if not scores_by_base or any(len(scores_SN) < MINIMUM_SEEDS for scores_SN in scores_by_base):
         return None
@@ -43,17 +49,18 @@ def null_of_ahead(scores_by_base: Sequence[np.ndarray]) -> NullCount | None:
         np.stack([scores_SN[i] - scores_SN[j] for i, j in itertools.permutations(range(len(scores_SN)), 2)])
         for scores_SN in scores_by_base
     ]
-    total = int(np.prod([len(pairs) for pairs in differences]))
+    total = math.prod(len(pairs) for pairs in differences)
     stride = max(1, total // COMBINATIONS)
-    counts = []
-    for combination in itertools.islice(itertools.product(*differences), 0, None, stride):
-        counts.append(int((sum(combination) > 0).sum()))
-    low, high = (
-        np.quantile(counts, [0.025, 0.975], method="inverted_cdf")
-        if total > 40
-        else (min(counts), max(counts))
+    combinations = itertools.islice(itertools.product(*differences), 0, None, stride)
+    counts = [int((np.sum(each, axis=0) > 0).sum()) for each in combinations]
+    low, high = float(min(counts)), float(max(counts))
+    if total > MANY_PAIRS:
+        low, high = (float(v) for v in np.quantile(counts, [0.025, 0.975], method="inverted_cdf"))
+    count = scores_by_base[0].shape[1]
+    binomial = stats.binom.ppf([0.025, 0.975], count, 0.5)
+    return NullCount(
+        min(low, float(binomial[0])), max(high, float(binomial[1])), float(np.mean(counts)), total
     )
-    return NullCount(float(low), float(high), float(np.mean(counts)), total)
 
 
 def effective_number(scores_DN: np.ndarray) -> tuple[float, float] | None:
