@@ -47,21 +47,22 @@ class Layer(nn.Module):
         h_ND = rms_norm(x_ND, self.attention_norm, self.config.norm_eps)
         qkv_NX = F.linear(h_ND, self.qkv, self.qkv_bias)
         rotated = self.query_size + self.key_size
-        qk_NXE, v_NKE = self._heads(qkv_NX[:, :rotated]), self._heads(qkv_NX[:, rotated:])
+        qk_NXE, v_NKE = (self._heads(part) for part in qkv_NX.split((rotated, self.key_size), dim=-1))
         if self.query_norm is not None and self.key_norm is not None:
             q_norm_HE = self.query_norm.expand(self.config.heads, -1)
             k_norm_KE = self.key_norm.expand(self.config.kv_heads, -1)
             qk_NXE = F.rms_norm(qk_NXE, qk_NXE.shape[-1:], None, self.config.norm_eps)
             qk_NXE = qk_NXE * torch.cat((q_norm_HE, k_norm_KE))
         qk_NXE = rotate(qk_NXE, turn_N1E)
-        return qk_NXE[:, : self.config.heads], qk_NXE[:, self.config.heads :], v_NKE
+        q_NHE, k_NKE = qk_NXE.split((self.config.heads, self.config.kv_heads), dim=1)
+        return q_NHE, k_NKE, v_NKE
 
     def keys_values(self, x_ND: Tensor, turn_N1E: Tensor) -> tuple[Tensor, Tensor]:
         """k_NKE and v_NKE alone: all that a token gives in the last layer when nobody needs its logits."""
         h_ND = rms_norm(x_ND, self.attention_norm, self.config.norm_eps)
         bias = None if self.qkv_bias is None else self.qkv_bias[self.query_size :]
         kv_NX = F.linear(h_ND, self.qkv[self.query_size :], bias)
-        k_NKE, v_NKE = self._heads(kv_NX[:, : self.key_size]), self._heads(kv_NX[:, self.key_size :])
+        k_NKE, v_NKE = (self._heads(part) for part in kv_NX.chunk(2, dim=-1))
         if self.key_norm is not None:
             k_NKE = F.rms_norm(k_NKE, k_NKE.shape[-1:], self.key_norm, self.config.norm_eps)
         return rotate(k_NKE, turn_N1E), v_NKE

@@ -94,40 +94,54 @@ def pack(batch: Sequence[TrainSequence], rows: Sequence[int]) -> Packed:
 
 def completion_states(model: Transformer, packed: Packed) -> Tensor:
     """x_MD: the stream after the last layer at every completion input, in packed order."""
-    shared = packed.prefix_tokens
     x_ND, turn_N1E = model.embed(packed.tokens_N), model.turns(packed.positions_N)
     *lower, last = model.blocks
     for layer in lower:
         q_NHE, k_NKE, v_NKE = layer.queries_keys_values(x_ND, turn_N1E)
-        own_MX = _attend_own(q_NHE[shared:], k_NKE, v_NKE, packed)
-        if shared:
-            prefix_NX = _attend_prefix(q_NHE[:shared], k_NKE[:shared], v_NKE[:shared], packed)
-            own_MX = torch.cat((prefix_NX, own_MX))
-        x_ND = layer.finish(x_ND, own_MX)
+        q_prefix, q_own = _split(q_NHE, packed)
+        (k_prefix, k_own), (v_prefix, v_own) = _seen(k_NKE, packed), _seen(v_NKE, packed)
+        attended = _attend_own(q_own, k_own, v_own, packed)
+        if packed.prefix_tokens:
+            attended = torch.cat((_attend_prefix(q_prefix, k_prefix, v_prefix, packed), attended))
+        x_ND = layer.finish(x_ND, attended)
     return _last_layer(last, x_ND, turn_N1E, packed)
 
 
 def _last_layer(layer: Layer, x_ND: Tensor, turn_N1E: Tensor, packed: Packed) -> Tensor:
     """The last layer for the completion inputs; prefixes give it their keys and values and no more."""
-    shared = packed.prefix_tokens
-    q_MHE, k_NKE, v_NKE = layer.queries_keys_values(x_ND[shared:], turn_N1E[shared:])
-    if shared:
-        k_prefix, v_prefix = layer.keys_values(x_ND[:shared], turn_N1E[:shared])
+    x_prefix, x_own = _split(x_ND, packed)
+    turn_prefix, turn_own = _split(turn_N1E, packed)
+    q_MHE, k_NKE, v_NKE = layer.queries_keys_values(x_own, turn_own)
+    if packed.prefix_tokens:
+        k_prefix, v_prefix = layer.keys_values(x_prefix, turn_prefix)
         k_NKE, v_NKE = torch.cat((k_prefix, k_NKE)), torch.cat((v_prefix, v_NKE))
-    return layer.finish(x_ND[shared:], _attend_own(q_MHE, k_NKE, v_NKE, packed))
+    k_BSKE, v_BSKE = take(k_NKE, packed.keys_BS), take(v_NKE, packed.keys_BS)
+    return layer.finish(x_own, _attend_own(q_MHE, k_BSKE, v_BSKE, packed))
 
 
-def _attend_prefix(q_NHE: Tensor, k_NKE: Tensor, v_NKE: Tensor, packed: Packed) -> Tensor:
+def _split(x_N: Tensor, packed: Packed) -> tuple[Tensor, Tensor]:
+    """The prefixes' part and the completion inputs' part."""
+    prefix, own = x_N.split((packed.prefix_tokens, len(x_N) - packed.prefix_tokens))
+    return prefix, own
+
+
+def _seen(x_NKE: Tensor, packed: Packed) -> tuple[Tensor, Tensor]:
+    """Keys or values by row: [Q, P, K, E] for the prefixes, [B, S, K, E] for the completions (one lookup)."""
+    index = torch.cat((packed.prefix_QP.flatten(), packed.keys_BS.flatten()))
+    prefix, own = take(x_NKE, index).split((packed.prefix_QP.numel(), packed.keys_BS.numel()))
+    return prefix.unflatten(0, packed.prefix_QP.shape), own.unflatten(0, packed.keys_BS.shape)
+
+
+def _attend_prefix(q_NHE: Tensor, k_QPKE: Tensor, v_QPKE: Tensor, packed: Packed) -> Tensor:
     """Causal attention inside every prefix. Right padding keeps pads out of sight of real tokens."""
-    q, k, v = (take(part, packed.prefix_QP).transpose(1, 2) for part in (q_NHE, k_NKE, v_NKE))
+    q, k, v = (part.transpose(1, 2) for part in (take(q_NHE, packed.prefix_QP), k_QPKE, v_QPKE))
     attended_QPHE = attention(q, k, v, causal=True).transpose(1, 2)
     return take(attended_QPHE.flatten(0, 1), packed.prefix_places).flatten(1)
 
 
-def _attend_own(q_MHE: Tensor, k_NKE: Tensor, v_NKE: Tensor, packed: Packed) -> Tensor:
+def _attend_own(q_MHE: Tensor, k_BSKE: Tensor, v_BSKE: Tensor, packed: Packed) -> Tensor:
     """Attention of the completion inputs to their prefix and to themselves."""
-    q = take(q_MHE, packed.own_BT).transpose(1, 2)
-    k, v = (take(part, packed.keys_BS).transpose(1, 2) for part in (k_NKE, v_NKE))
+    q, k, v = (part.transpose(1, 2) for part in (take(q_MHE, packed.own_BT), k_BSKE, v_BSKE))
     attended_BTHE = attention(q, k, v, mask=packed.bias_B1TS).transpose(1, 2)
     return take(attended_BTHE.flatten(0, 1), packed.own_places_M).flatten(1)
 
