@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +133,7 @@ def test_step_rows_are_per_source_and_criterion(plain):
                     np.mean([r["verdicts"]["harm"] for r in scored])
                 )
         assert row["completions"] == sum(m["completions"] for m in row["sources"].values())
-        assert row["probe"] < 1e-3 and row["probe_after"] < 1e-3
+        assert row["probe"] < 1e-3 and row["probe_after"] < 1e-3 and row["probe_light"] == "green"
         assert 0 < row["entropy"] < math.log(10) + 0.5 and row["grad_norm"] > 0 and row["update_norm"] > 0
         assert row["kl"] is None
 
@@ -321,6 +322,20 @@ def test_a_sampler_with_old_weights_stops_the_run_at_once(base, tmp_path):
             progress=lambda done, steps: seen.append(done),
         )
     assert seen == []  # the probe after the first update caught it
+
+
+class SlightlyOffEngine(StaleEngine):
+    """Samples with the right weights and reports log-probabilities that are off by 0.003."""
+
+    async def sample(self, requests):
+        async for completion in self.engine.sample(requests):
+            yield replace(completion, logprobs=tuple(x + 0.003 for x in completion.logprobs))
+
+
+def test_a_small_disagreement_is_amber_in_the_record_and_does_not_stop_the_run(base, tmp_path):
+    rows = train(base, tmp_path, engine=SlightlyOffEngine(tiny_engine(base)))
+    assert {row["probe_light"] for row in rows} == {"amber"}
+    assert rows[0]["probe"] == pytest.approx(0.003, rel=0.01)
 
 
 def test_inputs_that_do_not_fit_are_refused_before_any_work(base, tmp_path):

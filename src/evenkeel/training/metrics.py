@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from evenkeel.training.advantages import group_spread
+from evenkeel.training.limits import LIMITS
 from evenkeel.training.rollout import Group, rewards_of
 from evenkeel.training.update import Update, kl_of
 
@@ -30,6 +31,9 @@ def step_row(
         "sources": {name: source_metrics(part, reference_PGT) for name, part in sorted(sources.items())},
         **source_metrics(groups, reference_PGT, criteria=False),
         **{name: getattr(result, name) for name in Update.__slots__},
+        "probe_light": LIMITS["sampler_vs_trainer"].light(
+            max(result.probe or 0.0, result.probe_after or 0.0)
+        ),
     }
 
 
