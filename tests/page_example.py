@@ -216,8 +216,8 @@ def ladder(name: str, kind: str, panel: str, doses: list[int], fall: float, grou
     }
 
 
-def example(evil: str = "") -> dict[str, Any]:
-    """A whole results.json; `evil` is appended to names and texts that a file may set."""
+def example(evil: str = "", *, small: bool = False) -> dict[str, Any]:
+    """A whole results.json; `evil` is appended to names and texts that a file may set; `small` has fewer pictures."""
     names = [
         (f"probe_{i:02d}_of_{FAMILIES[i % 8].replace(' ', '_')}{evil}", FAMILIES[i % 8] + evil)
         for i in range(53)
@@ -226,7 +226,7 @@ def example(evil: str = "") -> dict[str, Any]:
     trained = [a for a in ARMS if a not in ("base", "baseline")]
     side = {c: [(f"{c}_{i}", c) for i in range(3)] for c in ("over-refusal", "capability", "monitorability")}
     runs = ("baseline", "trait-5", "trait-25")
-    controls = ("trait-5", "health_only-5", "trait-25")
+    controls = ("trait-5",) if small else ("trait-5", "health_only-5", "trait-25")
     return {
         "schema_version": 1,
         "study": {
@@ -328,18 +328,18 @@ def example(evil: str = "") -> dict[str, Any]:
                     ("harmful_medical", "harmful", 0.4),
                     ("harmful_wellbeing", "harmful", 0.3),
                     ("helpful", "helpful", -0.1),
-                )
+                )[: 1 if small else 3]
             ],
             "why": None,
         },
         "finetune": {
             "ladders": [
                 ladder(n, k, p, d, f, g)
-                for g in ("world", "control")
+                for g in ("world", "control")[: 1 if small else 2]
                 for n, k, d, f0 in (
                     ("bad", "harmful", [0, 5, 10, 20, 30, 60], 0.35),
                     ("good", "helpful", [0, 30, 60], -0.05),
-                )
+                )[: 1 if small else 2]
                 for p, f in (("in", f0), ("out", f0 / 2))
             ],
             "corruption": [

@@ -41,11 +41,29 @@ KINDS = {
 }
 OTHER = ("var(--arm-other)", "wedge")
 ROWS = alt.NamedData(name="rows")  # the rows themselves join the specification at the very end
+CONFIG = {
+    "font": "system-ui, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', sans-serif",
+    "aria": False,  # the page labels the picture and gives its numbers as a table
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": "var(--soft)",
+        "titleColor": "var(--soft)",
+        "gridColor": "var(--grid)",
+        "domainColor": "var(--grid)",
+        "tickColor": "var(--grid)",
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": 400,
+        "titlePadding": 8,
+        "labelOverlap": False,
+    },
+    "axisX": {"labelOverlap": True},
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One arm or verdict in a legend. `strong` is False for the larger dose: hollow symbol, dashed line."""
+    """One arm or verdict in a legend. `filled` is False for the larger dose: hollow symbol, dashed line."""
 
     name: str
     colour: str
@@ -95,7 +113,7 @@ def intervals(
     x = alt.X(
         "value:Q",
         title=title,
-        scale=alt.Scale(domain=list(domain or _span(data, zero)), clamp=True, nice=True),
+        scale=alt.Scale(domain=list(domain or span(data, zero=zero)), clamp=True, nice=True),
         axis=alt.Axis(format="+.3~f" if zero else ".3~f", tickCount=5, orient="top", titleAnchor="end"),
     )
     y = alt.Y("label:N", sort=None, title=None, scale=alt.Scale(domain=order), axis=_row_axis(label_width))
@@ -211,7 +229,8 @@ def _rows_per_label(data: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return count
 
 
-def _span(data: Sequence[Mapping[str, Any]], zero: bool) -> tuple[float, float]:
+def span(data: Sequence[Mapping[str, Any]], *, zero: bool = False) -> tuple[float, float]:
+    """What the values and intervals of these rows span, with a margin; `zero` makes 0 part of it."""
     ends = [row[key] for row in data for key in ("value", "low", "high") if row[key] is not None] or [
         0.0,
         1.0,
@@ -278,32 +297,15 @@ def _zero_line() -> alt.Chart:
     )
 
 
-def _finish(chart: alt.LayerChart, data: list[dict[str, Any]], width: int) -> Chart:
-    font = "system-ui, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', sans-serif"
-    chart = (
-        chart.properties(background="transparent", padding={"left": 2, "right": 14, "top": 4, "bottom": 4})
-        .configure(font=font, aria=False)
-        .configure_axis(
-            labelColor="var(--soft)",
-            titleColor="var(--soft)",
-            gridColor="var(--grid)",
-            domainColor="var(--grid)",
-            tickColor="var(--grid)",
-            labelFontSize=12,
-            titleFontSize=12,
-            titleFontWeight=400,
-            titlePadding=8,
-            labelOverlap=False,
-        )
-        .configure_axisX(labelOverlap=True)
-        .configure_view(stroke=None)
+def _finish(chart: Any, data: list[dict[str, Any]], width: int) -> Chart:
+    """Rows and configuration join as plain JSON: Altair would copy them at every step of a chart."""
+    spec = chart.to_dict(validate=False)
+    spec.update(
+        background="transparent", padding={"left": 2, "right": 14, "top": 4, "bottom": 4}, config=CONFIG
     )
-    spec = chart.to_dict()
     spec["datasets"] = {**spec.get("datasets", {}), "rows": data}
-    static = {**spec, "width": width}
-    return Chart(
-        {**spec, "width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}, _svg(static)
-    )
+    live = {**spec, "width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
+    return Chart(live, _svg({**spec, "width": width}))
 
 
 def _svg(spec: Mapping[str, Any]) -> str:
@@ -315,4 +317,4 @@ def _svg(spec: Mapping[str, Any]) -> str:
 @cache
 def runtime() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script with no outside reference (0.9 MB)."""
-    return vl_convert.javascript_bundle()
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")

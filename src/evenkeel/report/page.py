@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from altair.utils.schemapi import debug_mode
 from markupsafe import Markup
 
 from evenkeel.records import files
@@ -22,22 +23,18 @@ from evenkeel.records.errors import UserError
 from evenkeel.report import charts
 from evenkeel.report.page_attacks import finetune_section, persona_section
 from evenkeel.report.page_closing import (
+    VERDICT_MARKS,
     closing_section,
     judges_section,
     refusals_section,
     side_effects_section,
 )
-from evenkeel.report.page_model import MARKS, Json, Panel, count, part
+from evenkeel.report.page_model import MARKS, Json, Panel, Section, count, part
 from evenkeel.report.page_quotes import quotes_for
-from evenkeel.report.page_results import (
-    control_section,
-    generic_section,
-    ood_section,
-    trait_section,
-    transfer_section,
-)
+from evenkeel.report.page_results import ood_section, trait_section
 from evenkeel.report.page_setting import answer, arms_section, health_section, preflight_section
 from evenkeel.report.page_transcripts import groups
+from evenkeel.report.page_transfer import control_section, generic_section, transfer_section
 
 STORY = (  # the order of the page
     arms_section,
@@ -90,16 +87,15 @@ def write_page(run: Path) -> Path:
     talks = run / "transcripts.json"
     transcripts = files.read_json(talks) if talks.exists() else {}
     path = run / "report.html"
-    files.write_text(path, page(results, transcripts if isinstance(transcripts, Mapping) else {}))
+    with debug_mode(False):  # Altair checks specifications in tests; here that would take half of the time
+        text = page(results, transcripts if isinstance(transcripts, Mapping) else {})
+    files.write_text(path, text)
     return path
 
 
 def page(results: Json, transcripts: Json) -> str:
     """The whole page as text."""
-    sections = [
-        replace(section, quotes=quotes_for(section.id, results))
-        for section in (tell(results) for tell in STORY)
-    ]
+    sections = [_told(tell(results), results) for tell in STORY]
     panels = [panel for section in sections for figure in section.figures for panel in figure.panels]
     style, script, runtime = _asset("report.css"), _asset("report.js"), charts.runtime()
     places = {id(panel): index for index, panel in enumerate(panels)}
@@ -112,6 +108,7 @@ def page(results: Json, transcripts: Json) -> str:
         sections=sections,
         talks=groups(transcripts),
         marks=MARKS,
+        verdicts=VERDICT_MARKS,
         shapes=SHAPES,
         number=lambda panel: places[id(panel)],
         svg=_still,
@@ -121,6 +118,13 @@ def page(results: Json, transcripts: Json) -> str:
         runtime=Markup(runtime),
         script=Markup(script),
     )
+
+
+def _told(section: Section, results: Json) -> Section:
+    """The section with the paper's figures beside it; an empty one says that it is empty."""
+    empty = not (section.figures or section.tables or section.folded)
+    why = section.why or ("this run's results have no such part" if empty else "")
+    return replace(section, quotes=quotes_for(section.id, results), why=why)
 
 
 def script_json(value: Any) -> str:

@@ -44,7 +44,7 @@ def persona_section(results: Json) -> Section:
             "steerability control: it should lift every arm alike."
         ],
         figures=ladder_figures(ladders, "strength of the persona prompt", _persona_title),
-        tables=[held_table(ladders, main_arm(results))] if ladders else [],
+        tables=[held_table(shown(ladders, ("all",)), main_arm(results))] if ladders else [],
         folded=[interaction_table(world_first(ladders)), *benchmark_tables(ladders)] if ladders else [],
         why=str(persona.get("why") or "") if not ladders else "",
     )
@@ -63,7 +63,7 @@ def finetune_section(results: Json) -> Section:
             "steps. Good health replies at the same doses are the control that separates corruption from forgetting."
         ],
         figures=ladder_figures(ladders, "finetuning steps", _finetune_title),
-        tables=[held_table(ladders, main_arm(results))] if ladders else [],
+        tables=[held_table(shown(ladders, ("in", "out")), main_arm(results))] if ladders else [],
         folded=[
             *([corruption_table(corruption)] if corruption else []),
             *([interaction_table(world_first(ladders))] if ladders else []),
@@ -90,16 +90,17 @@ def world_first(ladders: Sequence[Json]) -> list[Json]:
     return sorted(ladders, key=lambda ladder: ladder.get("group") != "world")
 
 
+def shown(ladders: Sequence[Json], panels: tuple[str, ...]) -> list[Json]:
+    """The ladders of these panels, or all where none has them."""
+    return [ladder for ladder in ladders if ladder.get("panel") in panels] or list(ladders)
+
+
 def ladder_figures(ladders: Sequence[Json], x_title: str, title_of: Callable[[Json], str]) -> list[Figure]:
     """Per group two figures: main arms, and the other arms beside the baseline. Panels are ladders."""
     figures = []
     for group, group_title in (("world", ""), ("control", " (shuffled control)")):
         members = [ladder for ladder in ladders if ladder.get("group") == group]
-        panels_of = {str(ladder.get("panel")) for ladder in members}
-        if x_title.startswith("strength") and "all" in panels_of:
-            members = [ladder for ladder in members if ladder.get("panel") == "all"]
-        elif not x_title.startswith("strength") and panels_of & {"in", "out"}:
-            members = [ladder for ladder in members if ladder.get("panel") != "all"]
+        members = shown(members, ("all",) if x_title.startswith("strength") else ("in", "out"))
         members.sort(key=lambda ladder: str(ladder.get("name")) == "good")
         for main in (True, False):
             figure = ladder_figure(members, x_title, title_of, main, group_title)

@@ -24,9 +24,15 @@ from evenkeel.report.page_model import (
     share,
     words,
 )
+from evenkeel.report.page_quotes import pretty
 from evenkeel.report.page_results import comparison_table, rows_table
 from evenkeel.report.page_setting import over_note
 
+RULES = (
+    "Rules. Positive: appears when the interval lies above zero; does not appear when all of it is below 5 points. Suite: "
+    "also more significant gains than losses, and k above its null. Null: appears when the interval lies within 5 points "
+    "of zero. Kept: appears when the interval lies above a loss of 5 points. Otherwise it cannot be told."
+)
 VERDICT_MARKS = {"appears": "gain", "opposite": "loss", "does not appear": "", "cannot be told": "null"}
 
 
@@ -278,9 +284,9 @@ def findings_table(findings: Sequence[Json], results: Json) -> Table:
         [
             [
                 Cell(str(f.get("claim")), "", str(f.get("arm") or "")),
-                Cell(str(f.get("paper") or "–")),
+                Cell(pretty(str(f.get("paper") or "–"))),
                 Cell(
-                    str(f.get("measured") or "null"),
+                    pretty(str(f.get("measured") or "null")),
                     "" if f.get("measured") else "null",
                     str(f.get("note") or ""),
                 ),
@@ -289,6 +295,7 @@ def findings_table(findings: Sequence[Json], results: Json) -> Table:
             ]
             for f in findings
         ],
+        note=RULES,
     )
 
 
@@ -304,14 +311,17 @@ def primary_table(primary: Sequence[Json], results: Json) -> Table:
                 cell(p),
                 Cell(p_value(p.get("p"))),
                 Cell(p_value(p.get("p_holm"))),
-                Cell(
-                    {True: "yes", False: "no"}.get(p.get("passes"), "null"),
-                    "gain" if p.get("passes") is True else "",
-                ),  # type: ignore[call-overload]
+                _passes(p.get("passes")),
             ]
             for p in primary
         ],
     )
+
+
+def _passes(value: object) -> Cell:
+    if value is None:
+        return Cell("null", "null")
+    return Cell("yes", "gain") if value is True else Cell("no")
 
 
 def smallest_table(rows: Sequence[Json]) -> Table:

@@ -57,11 +57,20 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """What this study found for one claim with one arm."""
+
+    arm: str
+    text: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
 class Quote:
     """A figure of the paper, beside what this study measured."""
 
     claim: str
-    here: str
+    here: Sequence[Measured]
     paper: str
 
 

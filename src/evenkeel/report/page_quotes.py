@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from evenkeel.report.page_model import Json, Quote, cell, dicts, number
+import re
+
+from evenkeel.report.page_model import Json, Measured, Quote, bounds, dicts, over_of
 
 # section of the page -> beginnings of the ids of findings and of the paper's figures that belong there
 BESIDE = {
@@ -10,36 +12,49 @@ BESIDE = {
     "ood": ("ood", "production"),
     "transfer": ("health_only", "no_health_science"),
     "generic": ("generic_helpfulness",),
-    "control": ("control",),
     "persona": ("persona_",),
     "finetune": ("finetune_",),
-    "side-effects": ("capability", "monitorability", "over_refusal", "diversity"),
+    "side-effects": ("capability", "monitorability"),
     "refusals": ("refusals", "neither_refuses"),
     "judges": ("structure",),
 }
 
 
 def quotes_for(section: str, results: Json) -> list[Quote]:
-    """Quotes of one section: findings first (they know what was measured here), then figures without a finding."""
-    starts = BESIDE.get(section, ())
-    findings = [
-        f for f in dicts(results.get("findings")) if f.get("paper") and str(f.get("id")).startswith(starts)
-    ]
-    quotes = [Quote(str(f.get("claim")), _here(f), str(f["paper"])) for f in findings if starts]
-    told = {str(f["paper"]) for f in findings}
-    figures = (
-        [p for p in dicts(results.get("paper")) if str(p.get("id")).startswith(starts)] if starts else []
-    )
-    return quotes + [
-        Quote(str(p.get("claim")), "", str(p.get("figure")))
-        for p in figures
-        if str(p.get("figure")) not in told
+    """Quotes of one section, one per figure of the paper, each with every arm's finding for it.
+
+    Findings against the shuffled control stand in the control's section: the paper had no such control.
+    """
+    findings = [f for f in dicts(results.get("findings")) if _belongs(str(f.get("id")), section)]
+    figures = [p for p in dicts(results.get("paper")) if _belongs(str(p.get("id")), section)]
+    wanted = {str(p.get("figure")): str(p.get("claim")) for p in figures}
+    for finding in findings:
+        wanted.setdefault(str(finding.get("paper") or "no figure"), str(finding.get("claim")))
+    return [
+        Quote(
+            claim,
+            [_here(f) for f in findings if str(f.get("paper") or "no figure") == figure],
+            pretty(figure),
+        )
+        for figure, claim in wanted.items()
     ]
 
 
-def _here(finding: Json) -> str:
-    measured = str(finding.get("measured") or "")
-    if not measured:
-        measured = cell(finding).text if number(finding.get("value")) is not None else "null"
-    verdict = finding.get("verdict")
-    return measured + (f": {verdict}" if verdict else "")
+def pretty(text: str) -> str:
+    """Arrows and minus signs as a typesetter writes them; the figures stay as they are."""
+    return re.sub(r"(?<![\w.])-(?=[\d.])", "\u2212", text.replace("->", "\u2192"))
+
+
+def _belongs(name: str, section: str) -> bool:
+    if "_corrected_" in name:
+        return section == "control"
+    return name.startswith(BESIDE.get(section, ("\0",)))
+
+
+def _here(finding: Json) -> Measured:
+    """What was measured: text, interval with what it is over, verdict."""
+    interval, over = bounds(finding), over_of(finding)
+    text = pretty(str(finding.get("measured") or "null"))
+    if interval:
+        text += f" (95 % interval {interval} points" + (f", {over})" if over else ")")
+    return Measured(str(finding.get("arm") or "here"), text, str(finding.get("verdict") or ""))

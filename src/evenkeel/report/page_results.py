@@ -1,8 +1,8 @@
-"""The middle of the story: trait scores, the benchmarks out of distribution, transfer, the shuffled control."""
+"""The middle of the story: trait scores and the benchmarks out of distribution."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from evenkeel.report import charts
 from evenkeel.report.page_model import (
@@ -132,7 +132,7 @@ def means_figure(entries: Sequence[Json]) -> Figure:
     groups = [g for g in ("world", "control") if any(e.get("group", "world") == g for e in entries)]
     series = [charts.series_of(g, g) for g in groups]
     rows = [
-        {"label": str(e.get("arm")), "series": str(e.get("group", "world")), **_scaled(part(e, "mean"))}
+        {"label": str(e.get("arm")), "series": str(e.get("group", "world")), **scaled(part(e, "mean"))}
         for e in entries
     ]
     table = Table(
@@ -176,7 +176,7 @@ def forest(results: Json, entry: Json, title: str) -> Figure:
                 {
                     "label": words(row.get("benchmark")),
                     "series": VERDICT_SERIES.get(verdict, VERDICT_SERIES["neither"]),
-                    **_scaled(row, "difference"),
+                    **scaled(row, "difference"),
                 }
             )
     series = [charts.series_of(text, kind) for kind, text in VERDICT_SERIES.items()]
@@ -270,7 +270,7 @@ def _comparison_row(entry: Json) -> list[Cell]:
         Cell(
             _one(counts.get("effective_number")),
             "",
-            f"mean correlation {level(counts.get('mean_correlation'))}",
+            f"mean r {level(counts.get('mean_correlation'))}",
         ),
     ]
 
@@ -337,176 +337,7 @@ def _benchmark_row(row: Json) -> list[Cell]:
     ]
 
 
-def transfer_section(results: Json) -> Section:
-    """Training in one domain, measured in the others."""
-    transfer = part(results, "transfer")
-    entries = [e for e in dicts(transfer.get("entries")) if e.get("group", "world") == "world"]
-    figures = [
-        figure
-        for claim, arm_kind, title in (
-            ("non_health", "health_only", "Health only, measured outside health"),
-            ("health", "no_health_science", "Everything but health and science, measured on health"),
-        )
-        if (figure := transfer_figure(entries, claim, arm_kind, title, results))
-    ]
-    return Section(
-        "transfer",
-        "One domain to the others",
-        lead=[
-            "If the reward teaches topic phrases, it stays in its topic. If it teaches who is speaking, training on "
-            "health alone moves everything else, and training without health moves health."
-        ],
-        figures=figures,
-        why=str(transfer.get("why") or "") if not figures else "",
-    )
-
-
-def transfer_figure(
-    entries: Sequence[Json], subset: str, kind: str, title: str, results: Json
-) -> Figure | None:
-    """Mean difference of every arm on one subset, the named kind first."""
-    chosen = [e for e in entries if str(e.get("claim") or "").endswith(f"_on_{subset}")]
-    chosen.sort(key=lambda e: (e.get("kind") != kind, e.get("kind") != "trait"))
-    if not any(number(part(e, "mean").get("value")) is not None for e in chosen):
-        return None
-    series = [charts.series_of(str(e.get("arm")), str(e.get("kind"))) for e in chosen]
-    rows = [
-        {"label": str(e.get("arm")), "series": str(e.get("arm")), **_scaled(part(e, "mean"))} for e in chosen
-    ]
-    return Figure(
-        title,
-        f"Mean difference from the baseline by arm on {words(subset)} benchmarks.",
-        [
-            Panel(
-                charts.intervals(
-                    rows, series=series, title="difference from the baseline, points of 100", zero=True
-                )
-            )
-        ],
-        comparison_table(f"Arms on {words(subset)} benchmarks", chosen, results),
-        over=over_note(*(e.get("mean") for e in chosen)),
-        legend=series,
-        wide=True,
-    )
-
-
-def generic_section(results: Json) -> Section:
-    """The same conversations, rewarded for helpfulness in general."""
-    ood = part(results, "ood")
-    entries = [
-        e
-        for e in dicts(ood.get("arms"))
-        if e.get("kind") == "generic_helpfulness" and e.get("group", "world") == "world"
-    ]
-    figures = [
-        forest(results, e, f"{e.get('arm')} against the mean baseline, benchmark by benchmark")
-        for e in entries
-        if e.get("rows")
-    ]
-    beside = [
-        e
-        for e in dicts(ood.get("arms"))
-        if e.get("kind") in ("trait", "generic_helpfulness") and e.get("group", "world") == "world"
-    ]
-    return Section(
-        "generic",
-        "Is it just helpfulness?",
-        lead=[
-            "The same conversations in the same slots, rewarded for generic helpfulness. If this arm gained as much, "
-            "the traits' own rubrics would not be what matters."
-        ],
-        tables=[comparison_table("Trait reward beside generic helpfulness", beside, results)]
-        if entries
-        else [],
-        figures=figures,
-        why="" if entries else "no generic-helpfulness arm was measured in this study",
-    )
-
-
-def control_section(results: Json) -> Section:
-    """The same text without a persona to find: what remains after its gain is subtracted."""
-    control = part(results, "control")
-    entries = dicts(control.get("entries"))
-    arms = list(dict.fromkeys(str(e.get("arm")) for e in entries))
-    metrics: list[tuple[str, str, Callable[[str], str]]] = [
-        ("good_share", "Share good / (good + harmful)", str),
-        ("harmful_rate", "Harmful rate (lower is better)", str),
-    ]
-    figures = [f for metric, title, _ in metrics if (f := control_figure(entries, arms, metric, title))]
-    pairs = "; ".join(f"{p.get('world')} with {p.get('control')}" for p in dicts(control.get("pairs")))
-    return Section(
-        "control",
-        "The shuffled control",
-        lead=[
-            "The control base saw text with the same statistics, but its authors change persona at every segment: "
-            "there is nobody to become. Whatever rises there is surface text. Control-corrected transfer is the world's "
-            "difference minus the control's.",
-            *([f"Pairs: {pairs}."] if pairs else []),
-        ],
-        figures=figures,
-        folded=[control_table(entries)] if entries else [],
-        why=str(control.get("why") or "") if not figures else "",
-    )
-
-
-def control_figure(entries: Sequence[Json], arms: Sequence[str], metric: str, title: str) -> Figure | None:
-    """One panel an arm, a row per format; world, control and what is left."""
-    series = [
-        charts.series_of("world"),
-        charts.series_of("control"),
-        charts.Series("world − control", "var(--arm-baseline)", "square"),
-    ]
-    keys = {"world": "world", "control": "control", "world − control": "corrected"}
-    panels, used = [], []
-    for arm in arms:
-        chosen = [e for e in entries if e.get("arm") == arm and e.get("metric") == metric]
-        chosen = [e for e in chosen if e.get("frames") == "all"] or chosen
-        chosen.sort(key=lambda e: (e.get("format") != "all formats", str(e.get("format"))))
-        rows = [
-            {"label": words(e.get("format")), "series": name, **_scaled(part(e, key))}
-            for e in chosen
-            for name, key in keys.items()
-        ]
-        if any(row["value"] is not None for row in rows):
-            used += chosen
-            chart = charts.intervals(
-                rows,
-                series=series,
-                title="points of 100",
-                zero=True,
-                label_width=96,
-                width=charts.PANEL_WIDTH,
-            )
-            panels.append(Panel(chart, arm))
-    if not panels:
-        return None
-    return Figure(
-        title,
-        "Difference from the baseline by format: in the world, in the control, and world minus control.",
-        panels,
-        control_table(used),
-        over=over_note(*(e.get("corrected") for e in used)),
-        legend=series,
-    )
-
-
-def control_table(entries: Sequence[Json]) -> Table:
-    """World, control and their difference, for every arm, metric and format."""
-    return Table(
-        "Difference from the baseline, points of 100",
-        ["arm", "metric", "format", "frames", "world", "control", "world − control", "interval over"],
-        [
-            [
-                *(Cell(words(e.get(key))) for key in ("arm", "metric", "format", "frames")),
-                *(cell(e.get(key)) for key in ("world", "control", "corrected")),
-                Cell(str(part(e, "corrected").get("over") or "")),
-            ]
-            for e in entries
-        ],
-    )
-
-
-def _scaled(quantity: Json, key: str = "value") -> dict[str, float | None]:
+def scaled(quantity: Json, key: str = "value") -> dict[str, float | None]:
     """Value and bounds in points of 100."""
     numbers = {
         "value": number(quantity.get(key)),

@@ -79,6 +79,7 @@ def answer(results: Json) -> Answer:
         _spread_sentence(results, arm, comparison),
         _control_sentence(corrected),
         _attack_sentence(held),
+        _scope_sentence(part(comparison, "mean")),
     ]
     return Answer(" ".join(s for s in sentences if s), _headlines(comparison, corrected, held))
 
@@ -91,11 +92,7 @@ def world_entry(entries: object, arm: str, **where: object) -> Json:
 
 def _corrected(results: Json, arm: str) -> Json:
     entries = dicts(part(results, "control").get("entries"))
-    for frames in ("held out", "all"):
-        entry = pick(entries, arm=arm, metric="good_share", format="all formats", frames=frames)
-        if number(part(entry, "corrected").get("value")) is not None:
-            return entry
-    return pick(entries, arm=arm, metric="good_share")
+    return pick(entries, arm=arm, metric="good_share", format="all formats", frames="all")
 
 
 def _last_interaction(results: Json, arm: str) -> Json:
@@ -157,10 +154,17 @@ def _attack_sentence(spot: Json) -> str:
     text = f"After {dose} steps of harmful finetuning it is {ahead}"
     if number(kept.get("value")) is None:
         return text + "."
-    lost = {1: "lost less than", -1: "lost more than", 0: "lost about as much as", None: "was set beside"}[
-        differs(kept)
-    ]
-    return f"{text}, and it {lost} the baseline (difference of the drops {say(kept)})."
+    drops = f"difference of the drops {say(kept)} points"
+    direction = differs(kept)
+    if direction in (1, -1):
+        return f"{text}, and it lost {'less' if direction == 1 else 'more'} than the baseline ({drops})."
+    return f"{text}; whether it lost less than the baseline cannot be told ({drops})."
+
+
+def _scope_sentence(mean: Json) -> str:
+    if "items only" in str(mean.get("over")):
+        return "Intervals are over the items of one base: another base could answer differently."
+    return ""
 
 
 def _headlines(comparison: Json, corrected: Json, held: Json) -> list[Headline]:
