@@ -47,6 +47,7 @@ class Cache:
 
         One bin's bias serves all when no prompt is shorter than another.
         """
+        self.settled = len(self.slot_A)
         self.full = torch.equal(self.slot_A, torch.arange(self.bins * self.slots))
         # Zeros, not empty memory: a masked column is multiplied by 0, which would keep a NaN.
         places = self.bins * self.slots
@@ -102,6 +103,8 @@ class Cache:
     def keep(self, going_A: Tensor) -> None:
         """Let the other rows go; regroup the rest when that makes the coming steps enough cheaper."""
         self.slot_A, self.position_A, self.full = self.slot_A[going_A], self.position_A[going_A], False
+        if len(self.slot_A) > REGROUP * self.settled:  # too few have left to be worth a look
+            return
         count_Q = torch.bincount(self.slot_A // self.slots, minlength=self.bins)
         largest = int(count_Q.max())
         options = {size for size in (1, 2, 4, largest) if size <= largest}
