@@ -152,6 +152,7 @@ def study_summary(run: Run, resamples: int) -> dict[str, Any]:
         "side_effect_benchmarks": len(run.side_effects),
         "items_per_benchmark": int(np.median(sizes)) if sizes else 0,
         "resamples": resamples,
+        "exploratory_formats": {base: list(gate.get("exploratory", [])) for base, gate in run.gates.items()},
         "interval_over": over,
         "heading": heading,
     }

@@ -97,6 +97,7 @@ class Run:
     panel_in: tuple[str, ...]
     panel_out: tuple[str, ...]
     ladders: Mapping[str, str]  # persona ladder -> harmful | helpful
+    gates: Mapping[str, Mapping[str, Any]]  # base -> its gate: persona gaps by format, exploratory formats
     _means: dict[tuple[str, str, str], np.ndarray | None] = field(default_factory=dict)
 
     @property
@@ -246,6 +247,7 @@ def read_run(folder: Path, progress: Callable[[str], None] | None = None) -> Run
         inside,
         outside,
         {row["name"]: row["kind"] for row in index.get("ladders", [])},
+        _gates(folder, index.get("bases", [])),
     )
 
 
@@ -295,6 +297,12 @@ def _about(category: str, items: _Items, numbers: np.ndarray, words: Sequence[st
     """A benchmark is of a domain when its category says so or more than half of its items are."""
     share = np.mean([items.rows[i][2] == domain for i in numbers])
     return any(word in category.lower() for word in words) or bool(share > 0.5)
+
+
+def _gates(folder: Path, bases: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
+    """The gate of every base that has one."""
+    stated = {row["name"]: row["gate"] for row in bases if isinstance(row, dict) and row.get("gate")}
+    return {name: files.read_json(folder / stage / "gate.json") for name, stage in stated.items()}
 
 
 def _panel(

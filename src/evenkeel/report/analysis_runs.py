@@ -10,10 +10,11 @@ import numpy as np
 
 from evenkeel.report.analysis_read import Model, Run, optional_rows, read_optional
 
-SAME = ("steps", "prompts", "completions", "groups", "cap", "max_tokens")  # must be equal for "matched"
-FLOPS = ("flops", "total_flops")
+SAME = ("steps", "prompts", "completions", "groups", "cap")  # must be equal for "matched"
+FLOPS = ("flops", "forward_tokens")  # the second stands in where a run recorded no FLOPs
 FLOPS_WITHIN = 0.10
 CURVE_POINTS = 60
+CRITERIA = ".criteria."  # too many for curves; the run's steps.jsonl has them
 LIGHTS = {"red": 0, "amber": 1, "green": 2}
 
 
@@ -50,7 +51,7 @@ def _verdicts(run: Run, base: str, found: Mapping[str, Mapping[str, float]]) -> 
 
 
 def matched(own: Sequence[Mapping[str, float]], reference: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    """`matched`: the same counts and total FLOPs within 10 %; `step-matched`: the same steps; else `not matched`."""
+    """`matched`: the same counts and FLOPs within 10 %; `step-matched`: the same counts; else `not matched`."""
     ratio = None
     for name in FLOPS:
         if all(name in row for row in [*own, *reference]):
@@ -63,20 +64,26 @@ def matched(own: Sequence[Mapping[str, float]], reference: Sequence[Mapping[str,
         if len(values) > 1:
             reasons.append(f"{name} differ: {', '.join(f'{v:g}' for v in sorted(values))}")
     counts_equal = not reasons
-    steps_equal = not any(reason.startswith("steps ") for reason in reasons)
     if ratio is None:
         reasons.append("FLOPs were not recorded")
     elif abs(ratio - 1) > FLOPS_WITHIN:
         reasons.append(f"FLOPs are {ratio:.2f} times the baseline's")
     near = ratio is not None and abs(ratio - 1) <= FLOPS_WITHIN
-    verdict = "matched" if counts_equal and near else "step-matched" if steps_equal else "not matched"
+    verdict = ("matched" if near else "step-matched") if counts_equal else "not matched"
     return {"verdict": verdict, "flops_ratio": ratio, "reasons": reasons}
 
 
 def preflight(run: Run) -> list[dict[str, Any]]:
-    """`preflight` of results.json: every check once a base, with the arms that it stood for, worst light first."""
+    """`preflight` of results.json: every check once a base, with the arms that it stood for, worst light first.
+
+    Checks of a base's gate (persona gap by format) stand for no arm.
+    """
     seen: dict[tuple[Any, ...], dict[str, Any]] = {}
     fields = ("check", "source", "value", "amber", "red", "light", "setting")
+    for base, gate in run.gates.items():
+        for row in gate.get("checks", []):
+            kept = {name: row.get(name) for name in fields}
+            seen[(base, *map(str, kept.values()))] = {"base": base, "arms": [], **kept}
     for model in run.models:
         record: Any = read_optional(run.folder / model.train / "preflight.json") if model.train else None
         rows = record.get("checks", record.get("rows", [])) if isinstance(record, dict) else (record or [])
@@ -102,7 +109,9 @@ def health(run: Run) -> list[dict[str, Any]]:
 
 def _curves(model: Model, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     flat = [flatten(row) for row in rows]
-    names = sorted({name for row in flat for name in row} - {"step", "schema_version"})
+    names = sorted(
+        {name for row in flat for name in row if CRITERIA not in name} - {"step", "schema_version"}
+    )
     stride = max(1, math.ceil(len(flat) / CURVE_POINTS))
     picked = sorted({*range(0, len(flat), stride), len(flat) - 1})
     curves: dict[str, list[list[float]]] = {}
