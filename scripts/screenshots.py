@@ -14,6 +14,7 @@ import argparse
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from typing import Any
 
 WIDTHS = {"desktop": (1280, 900, 1.0), "phone": (390, 844, 2.0)}  # width, height, pixels a point
 SECTIONS = ("question", "ood", "control", "finetune")
+PATIENCE = 90  # seconds without a word from the browser
 SLICE = 3600  # points of page height in one picture
 FLAGS = (
     "--headless",
@@ -51,8 +53,9 @@ class Browser:
     """One page of a headless Chromium. `events` keeps what the page reported: requests, errors, dialogs."""
 
     def __init__(self, write: int, read: int):
-        self.write, self.stream, self.number = write, os.fdopen(read, "rb"), 0
-        self.buffer, self.events, self.session = b"", [], None  # type: ignore[var-annotated]
+        self.write, self.read, self.number, self.buffer = write, read, 0, b""
+        self.events: list[dict[str, Any]] = []
+        self.session: str | None = None
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
         """Send a command and wait for its answer. Raises RuntimeError with the browser's words."""
@@ -72,7 +75,9 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self.buffer:
-            data = self.stream.read1(1 << 20)  # type: ignore[attr-defined]
+            if not select.select([self.read], [], [], PATIENCE)[0]:
+                raise RuntimeError(f"Chromium said nothing for {PATIENCE} seconds")
+            data = os.read(self.read, 1 << 20)
             if not data:
                 raise RuntimeError("Chromium closed the pipe")
             self.buffer += data
@@ -158,7 +163,9 @@ def browser() -> Iterator[Browser]:
             yield page
         finally:
             process.terminate()
-            process.wait(timeout=20)
+            process.wait(timeout=PATIENCE)
+            os.close(write_here)
+            os.close(read_here)
 
 
 def take(run: Path, out: Path, *, whole: bool, dark: bool, pdf: bool) -> list[Path]:
