@@ -24,7 +24,7 @@ STATIC_WIDTH = 700  # pixels of a full-width static picture
 PANEL_WIDTH = 320  # of one small multiple
 ROW = 18  # pixels a row of `intervals`
 HEADING = " "  # a space first: the row is a heading, not a value
-LONGEST = 80  # characters of a row label; the table has the whole name
+LONGEST = 40  # characters of a row label; the table has the whole name
 
 # kind of arm -> (CSS variable of its colour, Vega symbol)
 KINDS = {
@@ -222,7 +222,8 @@ def curves(
 def _row_label(row: Mapping[str, Any]) -> str:
     """The label on one line: characters that print nothing send text measurement through every font there is."""
     text = "".join(c if c.isprintable() else " " for c in str(row["label"])).strip()
-    return (HEADING if row.get("heading") else "") + text[:LONGEST]
+    text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return (HEADING if row.get("heading") else "") + text
 
 
 def _rows_per_label(data: Sequence[Mapping[str, Any]]) -> dict[str, int]:
