@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shlex
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -109,9 +108,9 @@ def summary(peer: list[tuple[float, float]], ours: list[tuple[float, float]]) ->
     for index, clock in enumerate(("cpu", "wall")):
         ratios = sorted(p[index] / o[index] for p, o in zip(peer, ours, strict=True))
         rounded |= {
-            f"peer_{clock}_s": round(statistics.median(p[index] for p in peer), 4),
-            f"ours_{clock}_s": round(statistics.median(o[index] for o in ours), 4),
-            f"ratio_{clock}": round(statistics.median(ratios), 2),
+            f"peer_{clock}_s": round(float(np.median([p[index] for p in peer])), 4),
+            f"ours_{clock}_s": round(float(np.median([o[index] for o in ours])), 4),
+            f"ratio_{clock}": round(float(np.median(ratios)), 2),
             f"ratio_{clock}_range": [round(ratios[0], 2), round(ratios[-1], 2)],
         }
     return rounded | {"ratio": rounded["ratio_cpu"]}
