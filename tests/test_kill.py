@@ -13,9 +13,18 @@ from pathlib import Path
 
 import pytest
 
-KINDS = ("train", "score", "persona", "attack", "analysis", "page")
+MOMENTS = {
+    "gate": 0.5,
+    "train": 0.8,
+    "score": 0.3,
+    "persona": 0.2,
+    "attack": 0.3,
+    "analysis": 3.0,
+    "page": 3.0,
+}
+"""Kinds of stages, and up to how many seconds after its beginning the kill comes."""
+
 COMPARED = ("results.json", "results.csv", "transcripts.json", "report.html", "index.json", "study.toml")
-PATIENCE = 120.0  # seconds until a stage must have begun
 
 
 def start(run, log):
@@ -36,10 +45,10 @@ def undisturbed(tmp_path_factory):
     return contents(run)
 
 
-def at_work(run, kind):
-    """A stage of this kind is begun and not done."""
-    folders = (run / "stages").glob(f"{kind}-*")
-    return any(not (folder / "DONE").exists() for folder in folders)
+def unfinished(run):
+    """stage.json of every stage begun and not done -> when it was begun."""
+    records = [path for path in run.glob("stages/*/stage.json") if not (path.parent / "DONE").exists()]
+    return {path: path.stat().st_mtime_ns for path in records if path.exists()}
 
 
 def workers_of(pid):
@@ -48,20 +57,34 @@ def workers_of(pid):
     return [int(c) for c in children if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
 
 
-def kill_in(run, kind, chance, log):
-    """Run until a stage of this kind is at work, and a little longer; then kill. True if it was killed."""
-    main = start(run, log)
-    deadline = time.monotonic() + PATIENCE
-    while not at_work(run, kind):
-        assert time.monotonic() < deadline, f"no stage {kind} in {PATIENCE} s"
-        if main.poll() is not None:
-            return False  # it was over before anyone saw it
-        time.sleep(0.002)
-    time.sleep(chance.random() * 0.3)
+def kill(main, chance):
+    """SIGKILL to the main process or to one of its workers."""
     victims = [main.pid] if chance.random() < 0.5 else (workers_of(main.pid) or [main.pid])
     os.kill(chance.choice(victims), signal.SIGKILL)
-    assert main.wait() != 0 or (run / "report.html").exists()
-    return True
+    main.wait()
+
+
+def run_until_killed(run, spared, chance, log):
+    """Start the study; kill it at a random moment of the first stage whose kind was spared so far.
+
+    Returns that kind, or None when the study came to its end.
+    """
+    old = unfinished(run)
+    main = start(run, log)
+    while main.poll() is None:
+        begun = [
+            path.parent.name.split("-")[0] for path, at in unfinished(run).items() if old.get(path) != at
+        ]
+        kind = next((kind for kind in begun if kind in spared), None)
+        if kind is None:
+            time.sleep(0.002)
+            continue
+        time.sleep(chance.random() * MOMENTS[kind])
+        if main.poll() is None:
+            kill(main, chance)
+        return kind
+    assert main.returncode == 0
+    return None
 
 
 @pytest.mark.kill
@@ -70,9 +93,10 @@ def kill_in(run, kind, chance, log):
 def test_killed_once_per_stage_and_still_the_same_bytes(number, undisturbed, tmp_path):
     chance = random.Random(number)
     run = tmp_path / "run"
+    spared = set(MOMENTS)
     with (tmp_path / "log").open("w") as log:
-        killed = [kind for kind in KINDS if kill_in(run, kind, chance, log)]
-        assert start(run, log).wait() == 0, (tmp_path / "log").read_text()
-    assert {"train", "attack"} <= set(killed), (tmp_path / "log").read_text()
+        while (kind := run_until_killed(run, spared, chance, log)) is not None:
+            spared.remove(kind)
+    assert not spared, (tmp_path / "log").read_text()
     for name, expected in undisturbed.items():
-        assert (run / name).read_bytes() == expected, f"{name} differs after kills in {killed}"
+        assert (run / name).read_bytes() == expected, f"{name} differs"

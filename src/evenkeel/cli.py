@@ -22,6 +22,8 @@ EXAMPLES = """examples:
 
 A study can be killed at any moment; the same command continues and ends with the same bytes."""
 
+TABLE_WIDTH = 160  # columns; narrower consoles get the summary as lines
+
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
@@ -138,12 +140,16 @@ def _print_summary(folder: Path, console: Console) -> None:
     from evenkeel.report.summary import summary_table
 
     header, *rows = summary_table(read_json(folder / "results.json"))
-    table = Table(
-        *header, title="Differences and drops in points of 100 with 95 % intervals", show_lines=True
-    )
-    for row in rows:
-        table.add_row(*row)
-    console.print(table, markup=False)
+    console.print("Differences and drops in points of 100 with 95 % intervals", markup=False)
+    if console.width >= TABLE_WIDTH:
+        table = Table(*header, show_lines=True)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table, markup=False)
+    else:  # a table that cuts its numbers short says nothing
+        for arm, *cells in rows:
+            lines = [f"  {name:24} {cell}" for name, cell in zip(header[1:], cells, strict=True) if cell]
+            console.print("\n".join([arm, *lines]), markup=False, highlight=False, soft_wrap=True)
     console.print(f"Report: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
 
 
