@@ -99,7 +99,7 @@ class Browser:
         return found["result"].get("value")
 
     def open(self, path: Path, size: tuple[int, int, float], *, dark: bool = False) -> None:
-        """Load a file at a size and wait until every chart is drawn (10 seconds at most)."""
+        """Load a file at a size and wait until every chart is drawn (a minute at most)."""
         width, height, scale = size
         self.call(
             "Emulation.setDeviceMetricsOverride",
@@ -121,7 +121,7 @@ class Browser:
             "(async () => { const pause = (t) => new Promise((done) => setTimeout(done, t));"
             "document.documentElement.style.scrollBehavior = 'auto';"
             "for (let y = 0; y < document.body.scrollHeight; y += 1200) { scrollTo(0, y); await pause(60); }"
-            "for (let i = 0; i < 100 && document.querySelector('.picture:not(.drawn)'); i++) await pause(100);"
+            "for (let i = 0; i < 600 && document.querySelector('.picture:not(.drawn)'); i++) await pause(100);"
             "scrollTo(0, 0); await pause(150); })()"
         )
 

@@ -423,14 +423,19 @@ def example(evil: str = "", *, small: bool = False) -> dict[str, Any]:
                 "arm": a,
                 "steps": 60,
                 "curves": {
-                    "reward": [
+                    "reward_mean": [
                         [x, 0.4 + 0.3 * (1 - math.exp(-x / 20)) + 0.02 * wobble(a, s, x)]
                         for x in range(0, 60, 2)
                     ],
-                    "dead_groups": [[x, 0.2 + 0.004 * x + 0.02 * wobble(s, x)] for x in range(0, 60, 2)],
-                    "truncated": [[x, 0.01] for x in range(0, 60, 2)],
+                    "dead_share": [[x, 0.2 + 0.004 * x + 0.02 * wobble(s, x)] for x in range(0, 60, 2)],
+                    "truncated_share": [[x, 0.01] for x in range(0, 60, 2)],
                 },
-                "last": {"reward": 0.7, "dead_groups": 0.44, "truncated": 0.01},
+                "last": {
+                    "reward_mean": 0.7,
+                    "dead_share": 0.44,
+                    "truncated_share": 0.01,
+                    "sources.copy.reward_mean": 0.9,
+                },
             }
             for a in runs
             for s in range(3 if a == "baseline" else 1)

@@ -29,10 +29,11 @@ from evenkeel.report.page_closing import (
     refusals_section,
     side_effects_section,
 )
+from evenkeel.report.page_health import health_section
 from evenkeel.report.page_model import MARKS, Json, Panel, Section, count, part
 from evenkeel.report.page_quotes import quotes_for
 from evenkeel.report.page_results import ood_section, trait_section
-from evenkeel.report.page_setting import answer, arms_section, health_section, preflight_section
+from evenkeel.report.page_setting import answer, arms_section, preflight_section
 from evenkeel.report.page_transcripts import groups
 from evenkeel.report.page_transfer import control_section, generic_section, transfer_section
 

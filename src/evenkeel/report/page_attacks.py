@@ -18,10 +18,10 @@ from evenkeel.report.page_model import (
     level,
     main_arm,
     number,
+    over_note,
     part,
     words,
 )
-from evenkeel.report.page_setting import over_note
 
 PANEL_TITLES = {"in": "in domain: health and wellbeing", "out": "out of domain: broad", "all": "all ten"}
 HELD_NOTE = (
@@ -205,9 +205,12 @@ def _level_cell(spot: Json | None) -> Cell:
 
 
 def held_table(ladders: Sequence[Json], arm: str) -> Table:
-    """The short table: the main arm against the baseline at the largest dose, in the worlds."""
+    """The short table: trait arms against the baseline at the largest harmful dose, in the worlds."""
     rows = []
-    for name, row, last in _interactions([ladder for ladder in ladders if ladder.get("group") == "world"]):
+    harmful = [
+        ladder for ladder in ladders if ladder.get("group") == "world" and ladder.get("kind") == "harmful"
+    ]
+    for name, row, last in _interactions(harmful):
         if (
             row.get("kind", "trait") == "trait"
             and str(row.get("arm")).startswith("trait")

@@ -18,6 +18,7 @@ from evenkeel.report.page_model import (
     interval_heading,
     level,
     number,
+    over_note,
     p_value,
     part,
     points,
@@ -26,7 +27,6 @@ from evenkeel.report.page_model import (
 )
 from evenkeel.report.page_quotes import pretty
 from evenkeel.report.page_results import comparison_table, rows_table
-from evenkeel.report.page_setting import over_note
 
 RULES = (
     "Rules. Positive: appears when the interval lies above zero; does not appear when all of it is below 5 points. Suite: "
@@ -213,7 +213,7 @@ def judges_section(results: Json) -> Section:
     ]
     return Section(
         "judges",
-        "A second judge, and how many questions this really is",
+        "A second judge",
         lead=lead,
         tables=tables,
         notes=[f"null: {why}" for why in whys] if tables else [],

@@ -181,6 +181,12 @@ def over_of(*quantities: Any) -> str:
     return "; ".join(dict.fromkeys(seen))
 
 
+def over_note(*quantities: object) -> str:
+    """Heading of a figure's intervals."""
+    found = over_of(*quantities)
+    return f"Intervals: 95 %, over {found}." if found else ""
+
+
 def interval_heading(results: Json) -> str:
     """The study's own words over every interval column."""
     study = part(results, "study")

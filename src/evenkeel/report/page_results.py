@@ -19,13 +19,14 @@ from evenkeel.report.page_model import (
     level,
     main_arm,
     number,
+    over_note,
     p_value,
     part,
     pick,
     points,
     words,
 )
-from evenkeel.report.page_setting import over_note, world_entry
+from evenkeel.report.page_setting import world_entry
 
 VERDICT_SERIES = {"gain": "q < .05, up", "loss": "q < .05, down", "neither": "not significant"}
 

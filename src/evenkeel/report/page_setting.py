@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evenkeel.report import charts
 from evenkeel.report.page_model import (
     Cell,
-    Figure,
     Json,
-    Panel,
     Section,
     Table,
     bounds,
@@ -19,7 +16,6 @@ from evenkeel.report.page_model import (
     differs,
     main_arm,
     number,
-    over_of,
     part,
     pick,
     points,
@@ -36,19 +32,6 @@ ARM_MEANING = {
     "no_health_science": "trait conversations without health and science",
     "generic_helpfulness": "the same trait conversations, rewarded for generic helpfulness",
 }
-HEALTH_CURVES = (  # metric as recorded by the run, title; the first of equal titles is drawn
-    ("reward", "mean reward"),
-    ("reward_mean", "mean reward"),
-    ("dead_groups", "groups without spread"),
-    ("dead_share", "groups without spread"),
-    ("truncated", "truncated replies"),
-    ("truncated_share", "truncated replies"),
-    ("kl", "divergence from the base (nats a token)"),
-    ("probe", "sampler against trainer log-probability"),
-    ("probe_difference", "sampler against trainer log-probability"),
-    ("entropy", "entropy (nats a token)"),
-    ("length", "reply length (tokens)"),
-)
 LIGHTS = {"green": "● green", "amber": "▲ amber", "red": "■ red"}
 
 
@@ -207,9 +190,13 @@ def _detail(quantity: Json, of: str) -> str:
 
 
 def null_of(counts: Json) -> str:
-    """`chance alone: 18 to 31; 30 gains and 3 losses significant`, or why there is no null."""
+    """`baseline seeds among themselves: 18 to 31; 30 gains and 3 losses significant`, or why there is no null."""
     low, high = number(counts.get("null_low")), number(counts.get("null_high"))
-    null = f"chance alone: {low:.0f} to {high:.0f}" if low is not None and high is not None else "null: "
+    null = (
+        f"baseline seeds among themselves: {low:.0f} to {high:.0f}"
+        if low is not None and high is not None
+        else "null: "
+    )
     if low is None:
         null += str(counts.get("null_why") or "not measured")
     gains, losses = count(counts.get("significant_gains")), count(counts.get("significant_losses"))
@@ -329,65 +316,3 @@ def _checks(caption: str, rows: Sequence[Json]) -> Table:
             for row in rows
         ],
     )
-
-
-def health_section(results: Json) -> Section:
-    """Reward curves and the signs of a sick run, small multiples over models."""
-    runs = dicts(results.get("health"))
-    known = {metric for run in runs for metric in part(run, "curves")}
-    picked: dict[str, str] = {}
-    for metric, title in HEALTH_CURVES:
-        if metric in known and title not in picked.values():
-            picked[metric] = title
-    panels = [Panel(_health_chart(runs, metric), title) for metric, title in list(picked.items())[:6]]
-    arms = list(dict.fromkeys(str(run.get("arm")) for run in runs))
-    metrics = sorted({m for run in runs for m, v in part(run, "last").items() if number(v) is not None})
-    table = Table(
-        "Last recorded value of every metric",
-        ["model", "steps", *map(words, metrics)],
-        [
-            [
-                Cell(str(run.get("model"))),
-                Cell(count(run.get("steps"))),
-                *(Cell(count(part(run, "last").get(m))) for m in metrics),
-            ]
-            for run in runs
-        ],
-    )
-    figure = Figure(
-        "During training",
-        "One line a model, over training steps. The table holds the last value of every metric.",
-        panels,
-        table,
-        over="one model a line; no intervals",
-        legend=[charts.series_of(arm) for arm in arms],
-    )
-    return Section(
-        "health",
-        "Health of the runs",
-        lead=["Every line is one model; arms of the same colour are its seeds and bases."] if panels else [],
-        figures=[figure] if panels else [],
-        folded=[table] if runs and not panels else [],
-        why="" if runs else "no training metrics were recorded",
-    )
-
-
-def _health_chart(runs: Sequence[Json], metric: str) -> charts.Chart:
-    rows, series = [], []
-    for run in runs:
-        curve = part(run, "curves").get(metric)
-        if not isinstance(curve, list):
-            continue
-        style = charts.series_of(str(run.get("arm")))
-        series.append(charts.Series(str(run.get("model")), style.colour, style.shape, style.filled))
-        rows += [
-            {"x": x, "value": y, "series": str(run.get("model")), "low": None, "high": None}
-            for x, y in (pair for pair in curve if isinstance(pair, list) and len(pair) == 2)
-        ]
-    return charts.curves(rows, series=series, x_title="step", domain=None, points=False, height=150)
-
-
-def over_note(*quantities: object) -> str:
-    """Heading of a figure's intervals."""
-    found = over_of(*quantities)
-    return f"Intervals: 95 %, over {found}." if found else ""

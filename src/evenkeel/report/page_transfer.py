@@ -15,11 +15,11 @@ from evenkeel.report.page_model import (
     cell,
     dicts,
     number,
+    over_note,
     part,
     words,
 )
 from evenkeel.report.page_results import comparison_table, forest, scaled
-from evenkeel.report.page_setting import over_note
 
 
 def transfer_section(results: Json) -> Section:
