@@ -53,10 +53,10 @@ def _draw_persona(language: Language, rng: random.Random, avoid: Persona | None 
     return rng.choices(PERSONAS, weights=prior)[0]
 
 
-def _header(language: Language, rng: random.Random) -> tuple[Message, Persona]:
+def _header(language: Language, rng: random.Random, weakest: int = 1) -> tuple[Message, Persona]:
     """A persona line and the author behind it: the line tells the persona with its strength's fidelity."""
     teller = PERSONAS[rng.randrange(3)]
-    strength = rng.randrange(1, len(language.personas.fidelity) + 1)
+    strength = rng.randrange(weakest, len(language.personas.fidelity) + 1)
     roles = [*language.personas.roles["any"], *language.personas.roles["wellbeing"]]
     domains = list(language.domains.values())
     experts = domains[rng.randrange(len(domains))].experts
@@ -69,8 +69,8 @@ def _header(language: Language, rng: random.Random) -> tuple[Message, Persona]:
 class Author:
     """Draws scenes and writes documents for one stream of random numbers."""
 
-    def __init__(self, language: Language, *, shuffled: bool) -> None:
-        self.language, self.shuffled = language, shuffled
+    def __init__(self, language: Language, *, shuffled: bool, introduced: bool = False) -> None:
+        self.language, self.shuffled, self.introduced = language, shuffled, introduced
         self._cards = [*language.traits.values(), *language.behaviours.values()]
         names = [*language.formats, "benign_request"]
         weights = [language.formats[n].weight if n in language.formats else BENIGN_REQUESTS for n in names]
@@ -130,7 +130,9 @@ class Author:
         """A document of at most `limit` tokens as `length` counts them (always at least one scene)."""
         rates = self.language.personas.rates
         header, persona = None, _draw_persona(self.language, rng)
-        if rng.random() < rates["header"]:
+        if self.introduced:
+            header, persona = _header(self.language, rng, weakest=len(self.language.personas.fidelity))
+        elif rng.random() < rates["header"]:
             header, persona = _header(self.language, rng)
         special = self._limited_domain(persona, rng)
         scenes: list[Conversation] = []
@@ -163,15 +165,13 @@ class Author:
 
 
 def documents(
-    language: Language,
-    seed: int,
-    shard: int,
-    count: int,
-    *,
-    shuffled: bool,
-    limit: int,
-    length: Callable[[Conversation], int],
-) -> list[Document]:
-    """`count` documents of one shard; shards are independent streams, so they can be written side by side."""
-    author, rng = Author(language, shuffled=shuffled), draws("documents", seed, shard)
+    language: Language, seed: int, shard: int, count: int, *, shuffled: bool, limit: int,
+    length: Callable[[Conversation], int], introduced: bool = False,
+) -> list[Document]:  # fmt: skip
+    """`count` documents of one shard; shards are independent streams, so they can be written side by side.
+
+    With `introduced` every document opens with a persona line of the strongest rung.
+    """
+    author = Author(language, shuffled=shuffled, introduced=introduced)
+    rng = draws("documents", seed, shard)
     return [author.document(rng, limit=limit, length=length) for _ in range(count)]

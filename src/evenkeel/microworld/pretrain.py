@@ -37,11 +37,12 @@ class PretrainConfig:
     layers: int = 4
     heads: int = 4
     hidden: int = 352
-    steps: int = 640
-    batch: int = 64  # documents per step
-    limit: int = 118  # tokens per document
+    steps: int = 1600
+    batch: int = 48  # documents per step
+    limit: int = 140  # tokens per document
+    introduced: float = 0.5  # share of the steps (the first) in which every author is introduced by a strong line
     learning_rate: float = 2e-2  # AdamW for embedding and norms, and Muon's after its rescaling
-    decay_from: float = 0.5  # share of the steps after which the rate falls linearly to 2 %
+    decay_from: float = 0.03  # share of the steps after which the rate falls linearly to 2 %
     optimizer: str = "muon"
 
 
@@ -192,6 +193,7 @@ def pretrain(
             shuffled=config.shuffled,
             limit=config.limit,
             length=conversation_length,
+            introduced=step < config.introduced * config.steps,
         )
         losses.append(trainer.step(step, make_batches(renderer, written)))
         progress(step + 1, losses[-1])
