@@ -101,7 +101,11 @@ def make_graph(study: Study, materials: Materials) -> Graph:
                 models.append(_model(maker, base, arm, seed, folder, weights, gate))
         if gate is not None:
             gates[base.name] = gate
-    index = _index(study, models, gates)
+    index = _index(study, models, gates) | {
+        "panel_in": materials.panel_in,
+        "panel_out": materials.panel_out,
+        "ladders": [{"name": ladder.name, "kind": ladder.kind} for ladder in materials.ladders],
+    }
     analysis = Stage(
         kind="analysis",
         name=study.title,
