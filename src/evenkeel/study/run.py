@@ -14,10 +14,11 @@ from evenkeel.records.errors import UserError
 from evenkeel.records.files import SCHEMA_VERSION, read_json, write_json, write_text
 from evenkeel.records.machine import free_bytes, machine, versions
 from evenkeel.study.config import Study, find_study, read_study
-from evenkeel.study.execute import Timing, Watcher, execute, locked
+from evenkeel.study.execute import RUN_LOCK, Timing, Watcher, execute, locked
 from evenkeel.study.graph import Graph, make_graph, results_code
 from evenkeel.study.materials import LOADERS, Materials, load_materials
 from evenkeel.study.stages import Stage, check, is_done, with_needs
+from evenkeel.study.workers import BUSY_LOCK
 
 STUDY, VERSIONS, MACHINE, INDEX = "study.toml", "versions.json", "machine.json", "index.json"
 
@@ -64,6 +65,7 @@ def run(prepared: Prepared, folder: Path, *, workers: int, watcher: Watcher, ver
             check(folder, stage, full=verify)
         _require_space(folder, prepared)
         write_text(folder / STUDY, write_toml(prepared.study))
+        _remove_half_written(folder)
         write_json(folder / VERSIONS, {**versions(), "code": results_code(prepared.study.kind)})
         clock = _Clock(folder)
         made = execute(
@@ -188,6 +190,13 @@ def _require_space(folder: Path, prepared: Prepared) -> None:
             file=folder,
             fix="Free some space, choose another disk with --out, or lower budget.disk_mb if you know better.",
         )
+
+
+def _remove_half_written(folder: Path) -> None:
+    """Temporary files that a killed command left at the top of the run."""
+    for path in folder.glob(".*"):
+        if path.is_file() and path.name not in (RUN_LOCK, BUSY_LOCK):
+            path.unlink()
 
 
 class _Clock:
