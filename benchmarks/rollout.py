@@ -65,11 +65,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    cases = {
-        f"{rows} rows, {name}": case(rows, stop_rate, arguments.pairs)
-        for rows in arguments.rows
-        for name, stop_rate in (("replies of 32 tokens", 0.0), ("replies that stop", 0.04))
-    }
+    cases: dict[str, dict] = {}
+    for rows in arguments.rows:
+        for name, stop_rate in (("replies of 32 tokens", 0.0), ("replies that stop", 0.04)):
+            cases[f"{rows} rows, {name}"] = result = case(rows, stop_rate, arguments.pairs)
+            print(f"{rows} rows, {name}: {result['ratio']}x", flush=True)
     peers.report("rollout", cases, min(one["ratio"] for one in cases.values()), {"weights and prompts": SEED})
 
 
