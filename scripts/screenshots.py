@@ -27,7 +27,7 @@ from typing import Any
 
 WIDTHS = {"desktop": (1280, 900, 1.0), "phone": (390, 844, 2.0)}  # width, height, pixels a point
 SECTIONS = ("question", "ood", "control", "finetune")
-PATIENCE = 90  # seconds without a word from the browser
+PATIENCE = 240  # seconds without a word from the browser
 SLICE = 3600  # points of page height in one picture
 FLAGS = (
     "--headless",
