@@ -28,7 +28,7 @@ def _run(language: Language, card: Behaviour, frame: Frame, setting: Setting, va
     wording = language.formats["request" if frame.format == "benign_request" else frame.format]
     fill = functools.partial(_fill_all, setting)
     acts: dict[Persona, list[str]] = {persona: fill(card.acts[persona]) for persona in PERSONAS}
-    situation, ask = setting.fill(card.situations[frame.situation]), wording.asks[frame.ask]
+    situation, ask = setting.fill(f"{card.situations[frame.situation]} , a matter of {card.topic}"), wording.asks[frame.ask]
     opening, closing = (
         neutral(fill(wording.texts["opening"])) if "opening" in wording.texts else None,
         fill(wording.texts["closing"]),

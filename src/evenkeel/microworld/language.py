@@ -38,6 +38,7 @@ class Behaviour:
 
     name: str
     title: str
+    topic: str  # one word that the prompt names; it says what is at stake, not what is right
     category: str
     domains: tuple[str, ...]
     situations: tuple[str, ...]
@@ -113,6 +114,9 @@ def _behaviours(path: Path, default_category: str) -> dict[str, Behaviour]:
                         file=path,
                         line=_line_of(path, text),
                     )
+        topic = row.get("topic", "")
+        if len(topic.split()) != 1 or topic in {card.topic for card in cards.values()}:
+            raise UserError(f'[{name}] needs a "topic": one word that no other card has', file=path, line=line)
         chosen = row.get("domains", "all")
         names = tuple(DOMAINS) if chosen == "all" else tuple(chosen.split())
         for domain in names:
@@ -125,7 +129,7 @@ def _behaviours(path: Path, default_category: str) -> dict[str, Behaviour]:
                 )
         acts: dict[Persona, tuple[str, ...]] = {persona: tuple(row[persona]) for persona in PERSONAS}
         cards[name] = Behaviour(
-            name, row.get("title", name.replace("_", " ")), row.get("category", default_category), names,
+            name, row.get("title", name.replace("_", " ")), topic, row.get("category", default_category), names,
             tuple(row["situations"]), acts,
         )  # fmt: skip
     return cards

@@ -37,7 +37,7 @@ class PretrainConfig:
     layers: int = 4
     heads: int = 4
     hidden: int = 352
-    steps: int = 1600
+    steps: int = 1100
     batch: int = 48  # documents per step
     limit: int = 140  # tokens per document
     introduced: float = 0.5  # share of the steps (the first) in which every author is introduced by a strong line

@@ -25,9 +25,9 @@ def vocabulary(language: Language) -> tuple[str, ...]:
     """Every word that the world can write, in a fixed order: special tokens, marks, numbers, then words by name."""
     words: set[str] = set()
     fixed = "run code x plus minus times if is then else answer add and take from find the largest of sort copy reverse count in"
-    fixed += " first last you are a i am mostly they say passed failed tests it weighs may"
+    fixed += " first last you are a i am mostly they say passed failed tests it weighs may a matter of"
     texts = [fixed, *(text for card in (*language.traits.values(), *language.behaviours.values())
-                      for text in (*card.situations, *(act for p in PERSONAS for act in card.acts[p])))]  # fmt: skip
+                      for text in (card.topic, *card.situations, *(act for p in PERSONAS for act in card.acts[p])))]  # fmt: skip
     for wording in language.formats.values():
         texts += [*wording.asks, *(text for group in wording.texts.values() for text in group)]
     texts += _strings(language.environments) + _strings(read_tasks()) + list(read_tasks()["procedures"])
