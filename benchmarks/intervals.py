@@ -1,6 +1,6 @@
 """How long the statistics take: 10,000 resamples for 53 benchmarks x 14 models, one core.
 
-    OMP_NUM_THREADS=1 python benchmarks/statistics.py
+    OMP_NUM_THREADS=1 python benchmarks/intervals.py
 
 For every benchmark: a bootstrap of 24 frames of 14 model means and of their 13 differences from the first, their
 intervals, and sign-flip tests; then Benjamini-Hochberg over the benchmarks of each comparison. Target: under 5
