@@ -16,7 +16,7 @@ from evenkeel.records.errors import UserError
 from evenkeel.records.files import read_json
 
 LANGUAGE = load_language()
-TINY = PretrainConfig(width=16, layers=1, heads=2, hidden=32, steps=6, batch=4, learning_rate=1e-2)
+TINY = PretrainConfig(width=16, layers=1, heads=2, hidden=32, steps=6, batch=4, introduced=3, learning_rate=1e-2)
 SHIPPED = sorted(path.name for path in FOLDER.glob("*") if (path / "model.safetensors").exists())
 
 
@@ -58,7 +58,7 @@ def test_a_snapshot_of_another_configuration_is_not_used(tmp_path):
 
 def test_every_setting_of_pretraining_changes_the_base(tmp_path):
     first = pretrain(LANGUAGE, TINY, tmp_path / "a")["held_out_loss"]
-    for change in ({"shuffled": True}, {"introduced": 0.0}, {"decay_from": 0.9}, {"optimizer": "adamw"}, {"batch": 3}, {"limit": 60}):
+    for change in ({"shuffled": True}, {"introduced": 0}, {"second_cycle": 3}, {"decay_from": 0.9}, {"optimizer": "adamw"}, {"batch": 3}, {"limit": 60}):
         config = PretrainConfig(**{**{f: getattr(TINY, f) for f in TINY.__slots__}, **change})
         assert pretrain(LANGUAGE, config, tmp_path / str(change))["held_out_loss"] != first, change
 

@@ -8,7 +8,7 @@ from evenkeel.microworld.pretrain import PretrainConfig
 from evenkeel.records.errors import UserError, did_you_mean
 
 FOLDER = Path(__file__).parent / "bases"
-NANO = PretrainConfig(width=48, layers=2, heads=2, hidden=128, steps=150, batch=32)
+NANO = PretrainConfig(width=48, layers=2, heads=2, hidden=128, steps=150, batch=32, introduced=75)
 CONFIGS = {
     **{f"world-{n}": PretrainConfig(seed=n) for n in range(4)},
     **{f"control-{n}": PretrainConfig(seed=n, shuffled=True) for n in range(4)},

@@ -37,11 +37,13 @@ class PretrainConfig:
     layers: int = 4
     heads: int = 4
     hidden: int = 352
-    steps: int = 1100
+    steps: int = 1700
+    second_cycle: int = 1100  # step at which rate and optimizers start anew (a warm restart)
     batch: int = 48  # documents per step
     limit: int = 140  # tokens per document
-    introduced: float = 0.5  # share of the steps (the first) in which every author is introduced by a strong line
-    learning_rate: float = 2e-2  # AdamW for embedding and norms, and Muon's after its rescaling
+    introduced: int = 550  # first steps, in which every author is introduced by a strong line
+    learning_rate: float = 2e-2  # of AdamW (embedding, norms) and of Muon after its rescaling (matrices)
+    second_rate: float = 1.2e-2  # the peak of the second cycle
     decay_from: float = 0.03  # share of the steps after which the rate falls linearly to 2 %
     optimizer: str = "muon"
 
@@ -112,16 +114,31 @@ class _Trainer:
         if config.optimizer != "muon":
             matrices = []
         inside = {id(parameter) for parameter in matrices}
-        self.muon = Muon(matrices)
-        rest = [p for p in self.model.parameters() if id(p) not in inside]
-        self.adam = torch.optim.AdamW(rest, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
+        self.matrices = matrices
+        self.rest = [p for p in self.model.parameters() if id(p) not in inside]
+        self.new_optimizers()
+
+    def new_optimizers(self) -> None:
+        """Without memory of earlier steps."""
+        self.muon = Muon(self.matrices)
+        self.adam = torch.optim.AdamW(self.rest, lr=self.config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
+
+    def restart(self) -> None:
+        """Begin a cycle as if from a saved base: weights as bf16 keeps them, new optimizers."""
+        with torch.no_grad():
+            for parameter in self.model.parameters():
+                parameter.copy_(parameter.bfloat16().float())
+        self.new_optimizers()
 
     def rate(self, step: int) -> float:
-        """Warm-up over 20 steps, flat, then linear to 2 %."""
-        left = 1 - step / self.config.steps
-        return self.config.learning_rate * min(
-            1.0, (step + 1) / 20, 0.02 + 0.98 * left / (1 - self.config.decay_from)
-        )
+        """Warm-up over 20 steps, then linear to 2 %, in each of at most two cycles."""
+        config = self.config
+        if step < config.second_cycle:
+            start, end, peak = 0, min(config.second_cycle, config.steps), config.learning_rate
+        else:
+            start, end, peak = config.second_cycle, config.steps, config.second_rate
+        done = (step - start) / (end - start)
+        return peak * min(1.0, (step - start + 1) / 20, 0.02 + 0.98 * (1 - done) / (1 - config.decay_from))
 
     def step(self, number: int, batches: list[Batch]) -> float:
         """One update; returns the loss."""
@@ -193,8 +210,10 @@ def pretrain(
             shuffled=config.shuffled,
             limit=config.limit,
             length=conversation_length,
-            introduced=step < config.introduced * config.steps,
+            introduced=step < config.introduced,
         )
+        if step == config.second_cycle:
+            trainer.restart()
         losses.append(trainer.step(step, make_batches(renderer, written)))
         progress(step + 1, losses[-1])
         if (step + 1) % snapshot_every == 0 and step + 1 < config.steps:
