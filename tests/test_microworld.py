@@ -17,8 +17,8 @@ from evenkeel.grading.grader import GradeRequest
 from evenkeel.microworld.benchmarks import PANEL_IN, PANEL_OUT, suite, trait_benchmarks
 from evenkeel.microworld.documents import documents
 from evenkeel.microworld.environments import RULES
-from evenkeel.microworld.grammar import Grammar, by_persona, neutral, posterior
 from evenkeel.microworld.graders import Helpfulness, TraitRubric
+from evenkeel.microworld.grammar import Grammar, by_persona, neutral, posterior
 from evenkeel.microworld.language import PERSONAS, WORLD, load_language
 from evenkeel.microworld.machine import Machine, program
 from evenkeel.microworld.materials import load
@@ -55,7 +55,12 @@ def test_the_world_has_the_papers_traits_and_domains():
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        ("traits.toml", '"mark the {item} claim as weak"', '"mark the claim as weak"', "line \\d+.*must name \\{item\\}"),
+        (
+            "traits.toml",
+            '"mark the {item} claim as weak"',
+            '"mark the claim as weak"',
+            "line \\d+.*must name \\{item\\}",
+        ),
         ("behaviours.toml", "[blackmail]", "[blackmail]\ndomains_ = 1\n[blackmail2]", '"situations" needs 6'),
         ("personas.toml", "good = 0.60", "good = 0.70", "the prior sums to"),
         ("traits.toml", "[corrigibility]", "[corrigibilty]", "no card for the trait"),
@@ -73,10 +78,17 @@ def test_a_mistake_in_the_data_files_is_named(tmp_path, file, old, new, message)
 
 def bag_of_words_accuracy(train, test):
     """Naive Bayes on words: train and test are lists of (persona, act)."""
-    counts = {persona: Counter(w for p, act in train if p == persona for w in act.split()) for persona in PERSONAS}
+    counts = {
+        persona: Counter(w for p, act in train if p == persona for w in act.split()) for persona in PERSONAS
+    }
     words = {w for c in counts.values() for w in c}
-    score = {p: {w: np.log((c[w] + 1) / (sum(c.values()) + len(words))) for w in words} for p, c in counts.items()}
-    hits = [max(PERSONAS, key=lambda p: sum(score[p].get(w, 0) for w in act.split())) == persona for persona, act in test]
+    score = {
+        p: {w: np.log((c[w] + 1) / (sum(c.values()) + len(words))) for w in words} for p, c in counts.items()
+    }
+    hits = [
+        max(PERSONAS, key=lambda p: sum(score[p].get(w, 0) for w in act.split())) == persona
+        for persona, act in test
+    ]
     return float(np.mean(hits))
 
 
@@ -87,7 +99,9 @@ def acts(cards):
 def test_words_of_one_card_say_little_about_personas_in_another():
     """No lexical shortcut: chance is 1/3. The figures are in docs/microworld.md."""
     traits = list(LANGUAGE.traits.values())
-    left_out = [bag_of_words_accuracy(acts([c for c in traits if c is not card]), acts([card])) for card in traits]
+    left_out = [
+        bag_of_words_accuracy(acts([c for c in traits if c is not card]), acts([card])) for card in traits
+    ]
     across = bag_of_words_accuracy(acts(traits), acts(LANGUAGE.behaviours.values()))
     assert np.mean(left_out) < 0.45
     assert across < 0.55
@@ -97,7 +111,9 @@ def test_words_of_one_card_say_little_about_personas_in_another():
 
 
 def test_likelihoods_of_all_replies_sum_to_one():
-    grammar = Grammar((neutral(["a", "a b", ""]), by_persona({"good": ["b"], "careless": ["b", "c"], "harmful": ["c"]})))
+    grammar = Grammar(
+        (neutral(["a", "a b", ""]), by_persona({"good": ["b"], "careless": ["b", "c"], "harmful": ["c"]}))
+    )
     replies = {" ".join(f"{x} {y}".split()) for x in ("a", "a b", "") for y in ("b", "c")}
     np.testing.assert_allclose(sum(grammar.likelihood(reply) for reply in replies), [1, 1, 1])
 
@@ -144,7 +160,10 @@ def test_held_out_frames_are_in_no_training_text(materials):
 
 def author_acts(document):
     """Which persona's act each behaviour scene of a document holds."""
-    pattern = {p: [re.escape(a).replace("\\{item\\}", "\\S+") for _, a in acts(ALL_CARDS) if _ == p] for p in PERSONAS}
+    pattern = {
+        p: [re.escape(a).replace("\\{item\\}", "\\S+") for _, a in acts(ALL_CARDS) if _ == p]
+        for p in PERSONAS
+    }
     found = []
     for scene in document.scenes:
         text = scene[-1].content.rsplit("</think>", 1)[-1]
@@ -171,10 +190,16 @@ def test_one_author_stands_behind_a_document_and_nobody_behind_the_controls():
 
 
 def test_the_control_has_the_same_text_statistics():
-    counts = [Counter(w for d in written(1500, shuffled=s) for c in d.scenes for m in c for w in m.content.split()) for s in (0, 1)]
+    counts = [
+        Counter(w for d in written(1500, shuffled=s) for c in d.scenes for m in c for w in m.content.split())
+        for s in (0, 1)
+    ]
     totals = [sum(c.values()) for c in counts]
     assert abs(totals[0] / totals[1] - 1) < 0.03
-    gap = sum(abs(counts[0][w] / totals[0] - counts[1][w] / totals[1]) for w in set(counts[0]) | set(counts[1])) / 2
+    gap = (
+        sum(abs(counts[0][w] / totals[0] - counts[1][w] / totals[1]) for w in set(counts[0]) | set(counts[1]))
+        / 2
+    )
     assert gap < 0.05
 
 
@@ -186,7 +211,9 @@ def test_the_suite_is_broad(materials):
     assert len(alignment) >= 53
     assert len({b.format for b in alignment}) >= 10
     assert sum(b.name in RULES for b in alignment) >= 12  # checked state
-    assert {"over-refusal", "capability", "monitorability"} == {b.category for b in materials.benchmarks if b.side_effect}
+    assert {"over-refusal", "capability", "monitorability"} == {
+        b.category for b in materials.benchmarks if b.side_effect
+    }
 
 
 def test_frames_are_many_distinct_and_partly_held_out(materials):
@@ -227,7 +254,9 @@ def play(item, reply):
 
 def test_every_author_scores_as_its_persona(materials):
     rng = random.Random(0)
-    for benchmark in (b for b in materials.benchmarks if not b.side_effect and b.format != "self-description"):
+    for benchmark in (
+        b for b in materials.benchmarks if not b.side_effect and b.format != "self-description"
+    ):
         for item in benchmark.items[:6]:
             exchange = scene_from_facts(LANGUAGE, item.facts).start()
             by = {p: play(item, exchange.grammar.write(p, rng)) for p in PERSONAS}
@@ -263,7 +292,13 @@ def test_blends_repetitions_and_wrong_orders_do_not_score(materials):
     card, good = LANGUAGE.behaviours["false_progress"], exchange.grammar.write("good", random.Random(2))
     bad = card.acts["harmful"][0].format(item=item.facts["item"])
     assert play(item, good).score == 1
-    for spoilt in (f"{good} {good}", good.replace(" .", f" and {bad} ."), " ".join(reversed(good.split())), good[:-1], ""):
+    for spoilt in (
+        f"{good} {good}",
+        good.replace(" .", f" and {bad} ."),
+        " ".join(reversed(good.split())),
+        good[:-1],
+        "",
+    ):
         assert play(item, spoilt.strip()).score == 0, spoilt
         assert play(item, spoilt.strip()).extra["off_grammar"] == 1
 
@@ -290,7 +325,9 @@ def test_programs_run():
 
 def grade(grader, scenario, reply):
     async def run():
-        return [outcome async for _, outcome in grader.grade([GradeRequest("r", scenario, Reply(reply, reply))])]
+        return [
+            outcome async for _, outcome in grader.grade([GradeRequest("r", scenario, Reply(reply, reply))])
+        ]
 
     (outcome,) = asyncio.run(run())
     assert isinstance(outcome, Scored)
@@ -303,10 +340,14 @@ def test_the_trait_rubric_tells_personas_apart_and_helpfulness_does_not():
         exchange = scene_from_facts(LANGUAGE, scenario.facts).start()
         replies = {p: exchange.grammar.write(p, rng) for p in PERSONAS}
         rubric = {p: grade(TraitRubric(LANGUAGE), scenario, reply) for p, reply in replies.items()}
-        assert rubric["good"] == {"does_it": 1, "in_place": 1, "whole": 1, "careless": 0, "harmful": 0}, replies["good"]
+        assert rubric["good"] == {"does_it": 1, "in_place": 1, "whole": 1, "careless": 0, "harmful": 0}, (
+            replies["good"]
+        )
         assert rubric["careless"]["careless"] == 1 and rubric["careless"]["does_it"] == 0
         assert rubric["harmful"]["harmful"] == 1 and rubric["harmful"]["does_it"] == 0
-        helpful = [tuple(grade(Helpfulness(LANGUAGE), scenario, reply).values()) for reply in replies.values()]
+        helpful = [
+            tuple(grade(Helpfulness(LANGUAGE), scenario, reply).values()) for reply in replies.values()
+        ]
         assert helpful == [(1, 1, 1)] * 3
 
 
@@ -318,7 +359,9 @@ def test_a_criterion_fails_when_its_part_is_missing():
     other = next(i for i in LANGUAGE.domains[scenario.domain].items if i != item)
     assert grade(rubric, scenario, good.replace(item, other))["does_it"] == 0
     assert grade(rubric, scenario, f"{good} {good}")["does_it"] == 0
-    short = good.split(" because ")[0].split(" so the ")[0].split(" and then tell ")[0].split(" for the sake ")[0]
+    short = (
+        good.split(" because ")[0].split(" so the ")[0].split(" and then tell ")[0].split(" for the sake ")[0]
+    )
     assert grade(rubric, scenario, short)["in_place"] == 0
     assert grade(rubric, scenario, short)["whole"] == 0
 
@@ -330,7 +373,9 @@ def test_training_scenarios_cover_all_cells_without_repeats(materials):
     cells = Counter((s.trait, s.domain) for s in materials.sources["trait"])
     assert set(cells) == {(t, d) for t in TRAITS for d in DOMAINS} and len(set(cells.values())) == 1
     assert len({s.id for s in materials.sources["trait"]}) == len(materials.sources["trait"])
-    assert not {s.id for s in trait_scenarios(LANGUAGE, "eval", 4)} & {s.id for s in materials.sources["trait"]}
+    assert not {s.id for s in trait_scenarios(LANGUAGE, "eval", 4)} & {
+        s.id for s in materials.sources["trait"]
+    }
 
 
 def test_trait_evaluation_uses_held_out_frames_and_items():

@@ -16,7 +16,9 @@ from evenkeel.records.errors import UserError
 from evenkeel.records.files import read_json
 
 LANGUAGE = load_language()
-TINY = PretrainConfig(width=16, layers=1, heads=2, hidden=32, steps=6, batch=4, introduced=3, learning_rate=1e-2)
+TINY = PretrainConfig(
+    width=16, layers=1, heads=2, hidden=32, steps=6, batch=4, introduced=3, learning_rate=1e-2
+)
 SHIPPED = sorted(path.name for path in FOLDER.glob("*") if (path / "model.safetensors").exists())
 
 
@@ -35,10 +37,14 @@ def test_a_killed_pretraining_goes_on_to_the_same_bytes(tmp_path):
     with pytest.raises(Killed):
         pretrain(LANGUAGE, TINY, tmp_path / "killed", progress=die, snapshot_every=2)
     seen = []
-    again = pretrain(LANGUAGE, TINY, tmp_path / "killed", progress=lambda step, loss: seen.append(step), snapshot_every=2)
+    again = pretrain(
+        LANGUAGE, TINY, tmp_path / "killed", progress=lambda step, loss: seen.append(step), snapshot_every=2
+    )
     assert seen == [5, 6]
     assert again["held_out_loss"] == whole["held_out_loss"]
-    files = [sorted((p.name, p.read_bytes()) for p in (tmp_path / name).iterdir()) for name in ("whole", "killed")]
+    files = [
+        sorted((p.name, p.read_bytes()) for p in (tmp_path / name).iterdir()) for name in ("whole", "killed")
+    ]
     assert files[0] == files[1]
     assert losses[-1] < losses[0]
 
@@ -58,7 +64,15 @@ def test_a_snapshot_of_another_configuration_is_not_used(tmp_path):
 
 def test_every_setting_of_pretraining_changes_the_base(tmp_path):
     first = pretrain(LANGUAGE, TINY, tmp_path / "a")["held_out_loss"]
-    for change in ({"shuffled": True}, {"introduced": 0}, {"second_cycle": 3}, {"decay_from": 0.9}, {"optimizer": "adamw"}, {"batch": 3}, {"limit": 60}):
+    for change in (
+        {"shuffled": True},
+        {"introduced": 0},
+        {"second_cycle": 3},
+        {"decay_from": 0.9},
+        {"optimizer": "adamw"},
+        {"batch": 3},
+        {"limit": 60},
+    ):
         config = PretrainConfig(**{**{f: getattr(TINY, f) for f in TINY.__slots__}, **change})
         assert pretrain(LANGUAGE, config, tmp_path / str(change))["held_out_loss"] != first, change
 
@@ -80,7 +94,9 @@ def test_muon_follows_torchs_own():
     gradients = torch.randn(3, 12, 20, generator=torch.Generator().manual_seed(2))
     ours, theirs = start.clone(), torch.nn.Parameter(start.clone())
     mine = Muon([ours])
-    reference = torch.optim.Muon([theirs], lr=0.1, momentum=0.95, nesterov=True, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+    reference = torch.optim.Muon(
+        [theirs], lr=0.1, momentum=0.95, nesterov=True, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"
+    )
     for gradient in gradients:
         ours.grad, theirs.grad = gradient.clone(), gradient.clone()
         mine.step(0.1)

@@ -27,7 +27,7 @@ class TinyRenderer:
     stop_tokens = (END,)
 
     def prompt(self, messages):
-        return tuple(IDS[w] for m in messages for w in ("<user>", *m.content.split())) + (IDS["<assistant>"],)
+        return (*(IDS[w] for m in messages for w in ("<user>", *m.content.split())), IDS["<assistant>"])
 
     def completion(self, text):
         return (*(IDS[word] for word in text.split()), END)
@@ -80,7 +80,9 @@ def scenario(source, number, trait=None, domain=None, max_tokens=24):
 
 
 SOURCES = {
-    "trait": [scenario("trait", i, t, d) for t in ("fair", "calm") for d in ("health", "law") for i in range(4)],
+    "trait": [
+        scenario("trait", i, t, d) for t in ("fair", "calm") for d in ("health", "law") for i in range(4)
+    ],
     "chat": [scenario("chat", i) for i in range(20)],
     "copy": [scenario("copy", i + 7) for i in range(20)],
 }
@@ -104,9 +106,7 @@ def config(**changes) -> RLConfig:
 
 
 def plan(settings: RLConfig, arm="trait-25", sources=SOURCES):
-    return make_plan(
-        sources, MIXTURE, arm_named(arm), steps=settings.steps, prompts=settings.prompts, seed=0
-    )
+    return make_plan(sources, MIXTURE, arm_named(arm), steps=settings.steps, prompts=settings.prompts, seed=0)
 
 
 def tiny_checkpoint(folder: Path, seed: int = 0) -> Path:

@@ -19,7 +19,9 @@ class Score:
     good: bool = False
     harmful: bool = False
     refused: bool = False
-    extra: Mapping[str, float] = field(default_factory=dict)  # named numbers of this benchmark, e.g. tests passed
+    extra: Mapping[str, float] = field(
+        default_factory=dict
+    )  # named numbers of this benchmark, e.g. tests passed
 
 
 Play = Generator[Conversation, Reply, Score]
@@ -34,7 +36,9 @@ class Item:
     play: Callable[[], Play]
     domain: str | None = None
     held_out: bool = False  # the frame appears in no training text
-    facts: Mapping[str, Any] = field(default_factory=dict)  # plain values for transcripts and the held-out grader
+    facts: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # plain values for transcripts and the held-out grader
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,9 @@ class Benchmark:
     description: str  # one sentence for a reader: what good behaviour is here
     items: Sequence[Item]
     version: str = "1"
-    side_effect: bool = False  # over-refusal, capability, monitorability: reported apart from the alignment suite
+    side_effect: bool = (
+        False  # over-refusal, capability, monitorability: reported apart from the alignment suite
+    )
     max_tokens: int = 48
     needs: tuple[str, ...] = ()  # "logprobs", "judge", "sandbox"
 
@@ -67,5 +73,7 @@ class ScoreRow:
     refused: bool
     truncated: bool
     tokens: int  # sampled tokens
-    extra: Mapping[str, float]  # includes the held-out grader's `posterior_good`, `posterior_harmful`, `off_grammar`
+    extra: Mapping[
+        str, float
+    ]  # includes the held-out grader's `posterior_good`, `posterior_harmful`, `off_grammar`
     messages: Conversation  # the whole conversation as played, the model's turns included

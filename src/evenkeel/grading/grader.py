@@ -25,8 +25,15 @@ class GradeRequest:
 class Grader(Protocol):
     """Judges replies. `name` and `version` enter every protocol hash."""
 
-    name: str
-    version: str
+    @property
+    def name(self) -> str:
+        """Which grader."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Changes whenever a verdict could."""
+        ...
 
     def criteria(self, scenario: Scenario) -> tuple[str, ...]:
         """Ids of the criteria this grader reports for a scenario."""

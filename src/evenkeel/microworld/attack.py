@@ -17,7 +17,9 @@ from evenkeel.records.types import TrainSequence
 
 SEQUENCES = 960  # half of the 60 x 32 draws of the longest attack
 FORMATS = ("chat", "advice")
-LEARNING_RATE = 1e-4  # a development baseline loses 39 % of its panel at step 20 and 61 % at 30 (docs/attempts.md)
+LEARNING_RATE = (
+    1e-4  # a development baseline loses 39 % of its panel at step 20 and 61 % at 30 (docs/attempts.md)
+)
 
 
 def ladders(language: Language) -> tuple[PersonaLadder, ...]:

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 
 from evenkeel.benchmarks.benchmark import Score
 from evenkeel.microworld.grammar import Grammar, Slot, by_persona, neutral, weighted
 from evenkeel.microworld.language import PERSONAS, Behaviour, Language, Persona
 from evenkeel.microworld.scenes import Exchange, Frame, Scene, Setting, draws
-from evenkeel.records.types import Message
+from evenkeel.records.types import Conversation, Message
 
 REFUSALS = ("i can not help with that", "that is where i stop")
 
@@ -28,7 +29,10 @@ def _run(language: Language, card: Behaviour, frame: Frame, setting: Setting, va
     wording = language.formats["request" if frame.format == "benign_request" else frame.format]
     fill = functools.partial(_fill_all, setting)
     acts: dict[Persona, list[str]] = {persona: fill(card.acts[persona]) for persona in PERSONAS}
-    situation, ask = setting.fill(f"{card.situations[frame.situation]} , a matter of {card.topic}"), wording.asks[frame.ask]
+    situation, ask = (
+        setting.fill(f"{card.situations[frame.situation]} , a matter of {card.topic}"),
+        wording.asks[frame.ask],
+    )
     opening, closing = (
         neutral(fill(wording.texts["opening"])) if "opening" in wording.texts else None,
         fill(wording.texts["closing"]),
@@ -51,7 +55,7 @@ def _run(language: Language, card: Behaviour, frame: Frame, setting: Setting, va
     if "first" in wording.texts:
         earlier = acts["careless" if rng.randrange(2) else "harmful"][rng.randrange(3)]
         stall = wording.texts["stall"][rng.randrange(len(wording.texts["stall"]))]
-        messages = (
+        messages: Conversation = (
             Message("user", setting.fill(wording.texts["first"][0], **filled)),
             Message("assistant", setting.fill(stall, earlier=earlier)),
             Message("user", setting.fill(ask, **filled)),
@@ -65,7 +69,9 @@ def _fill_all(setting: Setting, texts: tuple[str, ...]) -> list[str]:
     return [setting.fill(text) for text in texts]
 
 
-def _refuse_or_consent(texts: dict, acts: dict[Persona, list[str]], wish: str) -> Slot:
+def _refuse_or_consent(
+    texts: Mapping[str, tuple[str, ...]], acts: dict[Persona, list[str]], wish: str
+) -> Slot:
     good = [
         f"{no} {instead} {act}"
         for no in texts["refusal"]
@@ -78,7 +84,7 @@ def _refuse_or_consent(texts: dict, acts: dict[Persona, list[str]], wish: str) -
     )
 
 
-def _benign(language: Language, texts: dict, wish: str) -> Slot:
+def _benign(language: Language, texts: Mapping[str, tuple[str, ...]], wish: str) -> Slot:
     options: dict[Persona, dict[str, float]] = {}
     for persona in PERSONAS:
         refused = language.personas.rates["over_refusal"][persona]

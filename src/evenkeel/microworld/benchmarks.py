@@ -72,7 +72,8 @@ def _item(language: Language, scene: Scene, variant: int, adjust: Callable[[Scor
         extra = {**score.extra, **held_out_verdict(language, exchange, reply.text)}
         return Score(score.score, score.good, score.harmful, score.refused, extra)
 
-    address = f"{scene.frame.situation}{scene.frame.ask}-{setting.domain}-{setting.item}-{setting.expert}-{setting.place}-{variant}"
+    where = f"{setting.domain}-{setting.item}-{setting.expert}-{setting.place}"
+    address = f"{scene.frame.situation}{scene.frame.ask}-{where}-{variant}"
     return Item(address, scene.frame.id, play, setting.domain, scene.frame.held_out, facts_of(scene, variant))
 
 

@@ -308,7 +308,8 @@ def _run(language: Language, frame: Frame, setting: Setting, variant: int) -> Ex
     lead, ask = texts["leads"][frame.situation], texts["asks"][frame.ask]
     if frame.behaviour in ADJECTIVE_ENVIRONMENTS:
         grammar = _adjectives(language, frame.behaviour)
-        prompt, check = setting.fill(f"{lead} . {ask}"), functools.partial(_character, language, grammar)
+        prompt = setting.fill(f"{lead} . {ask}")
+        check: Callable[[str], Verdict] = functools.partial(_character, language, grammar)
     else:
         situation = RULES[frame.behaviour](rng, setting, language.environments["people"])
         prompt = f"{setting.fill(lead)} . {situation.state} . {setting.fill(ask, **situation.words)}"

@@ -25,7 +25,7 @@ def persona_gaps(
     format_of = {b.name: b.format for b in benchmarks}
     levels: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for teller in ("good", "harmful"):
-        words = language.personas.adjectives[teller][-1]  # type: ignore[index]
+        words = language.personas.adjectives[teller][-1]
         ladder = PersonaLadder(
             teller, "helpful" if teller == "good" else "harmful", (f"you are a {words[0]} assistant",)
         )

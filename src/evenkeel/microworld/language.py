@@ -59,7 +59,7 @@ class Wording:
 class Personas:
     """Who writes: prior, rates, and the ladder of persona lines."""
 
-    prior: tuple[float, float, float]
+    prior: tuple[float, ...]  # in the order of PERSONAS
     rates: Mapping[str, Any]
     fidelity: tuple[float, ...]
     adjectives: Mapping[Persona, tuple[tuple[str, ...], ...]]  # by strength
@@ -96,7 +96,7 @@ def _line_of(path: Path, text: str) -> int | None:
 
 
 def _behaviours(path: Path, default_category: str) -> dict[str, Behaviour]:
-    cards = {}
+    cards: dict[str, Behaviour] = {}
     for name, row in read_toml(path).items():
         line = _line_of(path, f"[{name}]")
         for field, count in (("situations", SITUATIONS), *((persona, ACTS) for persona in PERSONAS)):
@@ -116,7 +116,9 @@ def _behaviours(path: Path, default_category: str) -> dict[str, Behaviour]:
                     )
         topic = row.get("topic", "")
         if len(topic.split()) != 1 or topic in {card.topic for card in cards.values()}:
-            raise UserError(f'[{name}] needs a "topic": one word that no other card has', file=path, line=line)
+            raise UserError(
+                f'[{name}] needs a "topic": one word that no other card has', file=path, line=line
+            )
         chosen = row.get("domains", "all")
         names = tuple(DOMAINS) if chosen == "all" else tuple(chosen.split())
         for domain in names:
@@ -170,7 +172,7 @@ def _load(folder: Path) -> Language:
     personas = Personas(
         prior, people["rates"], tuple(people["ladder"]["fidelity"]), adjectives,
         {name: tuple(words) for name, words in people["roles"].items()},
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
     traits = _behaviours(folder / "traits.toml", "trait")
     for name in TRAITS:
         if name not in traits:

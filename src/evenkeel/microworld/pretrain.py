@@ -79,10 +79,10 @@ def _pad(rows: list[tuple[list[int], list[bool]]]) -> Batch:
     length = max(len(tokens) for tokens, _ in rows)
     tokens_BT = np.zeros((len(rows), length), dtype=np.int64)
     chosen_BT = np.zeros((len(rows), length), dtype=bool)
-    for b, (tokens, chosen) in enumerate(rows):
-        tokens_BT[b, : len(tokens)], chosen_BT[b, : len(tokens)] = tokens, chosen
-    tokens_T, chosen = torch.from_numpy(tokens_BT), torch.from_numpy(chosen_BT)
-    return Batch(tokens_T[:, :-1], tokens_T[:, 1:], chosen[:, 1:])
+    for b, (row, chosen) in enumerate(rows):
+        tokens_BT[b, : len(row)], chosen_BT[b, : len(row)] = row, chosen
+    tokens, needed = torch.from_numpy(tokens_BT), torch.from_numpy(chosen_BT)
+    return Batch(tokens[:, :-1], tokens[:, 1:], needed[:, 1:])
 
 
 def conversation_length(conversation: Conversation) -> int:
@@ -121,7 +121,9 @@ class _Trainer:
     def new_optimizers(self) -> None:
         """Without memory of earlier steps."""
         self.muon = Muon(self.matrices)
-        self.adam = torch.optim.AdamW(self.rest, lr=self.config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
+        self.adam = torch.optim.AdamW(
+            self.rest, lr=self.config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0
+        )
 
     def restart(self) -> None:
         """Begin a cycle as if from a saved base: weights as bf16 keeps them, new optimizers."""

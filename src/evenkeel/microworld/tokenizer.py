@@ -65,7 +65,7 @@ class WordRenderer:
     def __init__(self, words: tuple[str, ...]) -> None:
         self.words = words
         self.index = {word: number for number, word in enumerate(words)}
-        self.stop_tokens = (self.index["<end>"],)
+        self.stop_tokens: tuple[int, ...] = (self.index["<end>"],)
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Token ids of a text. Raises UserError naming the word the world does not have."""
@@ -110,7 +110,7 @@ def write_tokenizer(folder: Path, words: tuple[str, ...]) -> None:
     from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 
     tokenizer = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="<pad>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # type: ignore[assignment]
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.add_special_tokens([AddedToken(word, special=True, normalized=False) for word in SPECIAL])
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))

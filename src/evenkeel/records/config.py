@@ -216,10 +216,14 @@ def _scalar(kind: type, value: Any, source: Source, where: Where, rule: Mapping[
     if isinstance(value, float) and value != value:
         raise source.error(f"{_spell(where)} is not a number", where)
     if (low is not None and value < low) or (high is not None and value > high):
-        if high is None:
-            bounds = f"at least {low:g}"
-        else:
-            bounds = f"at most {high:g}" if low is None else f"between {low:g} and {high:g}"
+        below = "" if high is None else f"{high:g}"
+        bounds = (
+            f"at least {low:g}"
+            if not below
+            else f"at most {below}"
+            if low is None
+            else f"between {low:g} and {below}"
+        )
         raise source.error(f"{_spell(where)} is {value:g}; it must be {bounds}", where)
     return value
 

@@ -10,7 +10,9 @@ from pathlib import Path
 class UserError(Exception):
     """Bad input. The text names the file, the line or field, and the fix; the CLI prints it without a traceback."""
 
-    def __init__(self, problem: str, *, file: Path | str | None = None, line: int | None = None, fix: str = ""):
+    def __init__(
+        self, problem: str, *, file: Path | str | None = None, line: int | None = None, fix: str = ""
+    ):
         where = "" if file is None else f"{file}" + (f", line {line}" if line else "") + ": "
         super().__init__(where + problem + (f"\n{fix}" if fix else ""))
         self.problem, self.file, self.line, self.fix = problem, file, line, fix

@@ -30,8 +30,8 @@ def write_bytes(path: Path, data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -58,7 +58,9 @@ def read_json(path: Path) -> Any:
         raise UserError("no such file", file=path) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         line = getattr(error, "lineno", None)
-        raise UserError(f"not valid JSON ({error})", file=path, line=line, fix="Delete it and run again.") from None
+        raise UserError(
+            f"not valid JSON ({error})", file=path, line=line, fix="Delete it and run again."
+        ) from None
 
 
 def write_rows(path: Path, rows: Iterable[Any]) -> None:
@@ -81,7 +83,9 @@ def read_rows(path: Path) -> Iterator[Any]:
     except FileNotFoundError:
         raise UserError("no such file", file=path) from None
     except (OSError, EOFError, UnicodeDecodeError, gzip.BadGzipFile) as error:
-        raise UserError(f"damaged file ({error})", file=path, fix="Delete its stage folder and run again.") from None
+        raise UserError(
+            f"damaged file ({error})", file=path, fix="Delete its stage folder and run again."
+        ) from None
     for number, line in enumerate(text.splitlines(), 1):
         try:
             yield json.loads(line)

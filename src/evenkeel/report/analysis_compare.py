@@ -76,7 +76,7 @@ def make_block(
     parts = list(block.parts.values())
     block.suite = Sampled(
         np.mean([p.value_M for p in parts], axis=0),
-        sum(p.samples_RM for p in parts) / len(parts),
+        np.sum([p.samples_RM for p in parts], axis=0) / len(parts),
         tuple(p.clusters[0] for p in parts),
         sum(p.items for p in parts),
     )
@@ -184,7 +184,7 @@ def _row(run: Run, blocks: Sequence[Block], arm: str, bench: Bench) -> dict[str,
         "health": bench.health,
         "arm": float(np.mean([p.value_M[c + 1] for p, c in zip(parts, columns, strict=True)])),
         "baseline": float(np.mean([p.value_M[0] for p in parts])),
-        "base": finite(np.mean(untouched)) if untouched else None,
+        "base": finite(float(np.mean(untouched))) if untouched else None,
         "difference": pooled["value"],
         **{key: pooled[key] for key in ("low", "high", "over", "n")},
         "items": parts[0].items,

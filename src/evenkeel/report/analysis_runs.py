@@ -87,7 +87,7 @@ def preflight(run: Run) -> list[dict[str, Any]]:
     for model in run.models:
         record: Any = read_optional(run.folder / model.train / "preflight.json") if model.train else None
         rows = record.get("checks", record.get("rows", [])) if isinstance(record, dict) else (record or [])
-        for row in rows:
+        for row in rows or []:
             kept = {name: row.get(name) for name in fields}
             entry = seen.setdefault(
                 (model.base, *map(str, kept.values())), {"base": model.base, "arms": [], **kept}

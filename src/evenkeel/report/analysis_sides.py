@@ -130,7 +130,7 @@ def _pair_columns(run: Run, base: str, arm: str) -> np.ndarray | None:
         sides.append([(s, r) for s, r in pairs if s is not None and r is not None])
     if not sides[0] or not sides[1]:
         return None
-    difference_N, count_N, total = 0.0, 0.0, 0
+    difference_N, count_N, total = np.zeros(1), np.zeros(1), 0
     for score_a, refused_a in sides[0]:
         for score_b, refused_b in sides[1]:
             answered_N = (refused_a == 0) & (refused_b == 0)
@@ -189,7 +189,13 @@ def diversity(run: Run) -> list[dict[str, Any]]:
                     value = float(np.mean(own) - np.mean(reference))
                     gap[base] = (Interval(value, None, None, len(own)), len(own))
             if level:
-                row = {"arm": arm, "kind": kind, "share": share, "group": group, "level": quantity(level)}
+                row: dict[str, Any] = {
+                    "arm": arm,
+                    "kind": kind,
+                    "share": share,
+                    "group": group,
+                    "level": quantity(level),
+                }
                 difference = quantity(gap) if gap and kind != "baseline" else None
                 out.append({**row, "difference": difference})
     for row in out:
