@@ -24,8 +24,8 @@ RESULTS = ("results.json", "results.csv", "transcripts.json")
 GATE_MATERIALS = 2  # items a benchmark of the materials that gates and training load: the fewest
 
 # Seconds on one thread at microworld size, for the order of stages and for --plan; never for results.
-PER_COMPLETION = 0.0018
-PER_ROW = 0.0022
+PER_COMPLETION = 0.0025
+PER_ROW = 0.0042
 PER_FINETUNE_STEP = 0.12
 
 
