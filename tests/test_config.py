@@ -46,10 +46,10 @@ def line_of(text, fragment):
 @pytest.mark.parametrize(
     ("old", "new", "problem", "fix"),
     [
-        ("steps = 60", "stesp = 60", 'rl has no setting "stesp"', 'Did you mean "steps"?'),
-        ("steps = 60", "steps = 6.5", "rl.steps must be a whole number, not 6.5", ""),
-        ("steps = 60", "steps = true", "rl.steps must be a whole number, not true", ""),
-        ("steps = 60", "steps = 0", "rl.steps is 0; it must be at least 1", ""),
+        ("steps = 40", "stesp = 60", 'rl has no setting "stesp"', 'Did you mean "steps"?'),
+        ("steps = 40", "steps = 6.5", "rl.steps must be a whole number, not 6.5", ""),
+        ("steps = 40", "steps = true", "rl.steps must be a whole number, not true", ""),
+        ("steps = 40", "steps = 0", "rl.steps is 0; it must be at least 1", ""),
         ("share = 0.25", "share = 1.25", "arms[6].share is 1.25; it must be between 0 and 1", ""),
         ("share = 0.25", "share = 0.0001", "is not one prompt", "share of at least"),
         ("temperature = 1.0", 'temperature = "hot"', 'must be a number, not "hot"', ""),
@@ -65,7 +65,7 @@ def line_of(text, fragment):
         ('"trait-25"]', '"trait-26"]', 'there is no arm "trait-26"', "Did you mean"),
         ("doses = [0, 5,", "doses = [5, 0,", "persistence.doses must rise", ""),
         ("doses = [0, 5,", "doses = [5,", "persistence.doses starts at 0", ""),
-        ("items = 48", "items = 200", "the panel has 200 items", "the first of the evaluation's"),
+        ("items = 24", "items = 200", "the panel has 200 items", "the first of the evaluation's"),
         ("seeds = 3 ", "seeds = 0 ", "has no baseline to compare with", ""),
         ('kind = "microworld"', 'kind = "macroworld"', 'no kind of study "macroworld"', 'mean "microworld"'),
     ],
@@ -82,7 +82,7 @@ def test_errors_name_line_field_and_fix(old, new, problem, fix):
 
 def test_errors_inside_quick_are_found_at_their_own_line():
     text = TEXT.replace("rl = { steps = 20, prompts = 16 }", "rl = { steps = 0, prompts = 16 }")
-    assert read_study(text, "study.toml").rl.steps == 60
+    assert read_study(text, "study.toml").rl.steps == 40
     assert error_of(text, quick=True).line == line_of(text, "steps = 0,")
 
 
@@ -92,8 +92,8 @@ def test_a_quick_look_may_not_call_itself_a_result():
 
 
 def test_syntax_errors_have_a_line():
-    error = error_of(TEXT.replace("steps = 60", "steps = = 60"))
-    assert error.line == line_of(TEXT, "steps = 60") and "not valid TOML" in error.problem
+    error = error_of(TEXT.replace("steps = 40", "steps = = 60"))
+    assert error.line == line_of(TEXT, "steps = 40") and "not valid TOML" in error.problem
 
 
 def test_duplicate_arms_and_missing_baseline():
