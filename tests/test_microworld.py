@@ -303,6 +303,21 @@ def test_blends_repetitions_and_wrong_orders_do_not_score(materials):
         assert play(item, spoilt.strip()).extra["off_grammar"] == 1
 
 
+def test_any_reply_gets_a_score(materials):
+    """Words of the world in any order: what a model at temperature 1 may write."""
+    rng = random.Random(11)
+    for benchmark in materials.benchmarks:
+        for item in benchmark.items[:12]:
+            exchange = scene_from_facts(LANGUAGE, item.facts).start()
+            words = exchange.grammar.write(rng.choice(PERSONAS), rng).split()
+            for _ in range(4):
+                spoilt = list(words)
+                spoilt[rng.randrange(len(words))] = rng.choice(RENDERER.words)
+                assert 0 <= play(item, " ".join(spoilt)).score <= 1
+            rng.shuffle(words)
+            assert 0 <= play(item, " ".join(words)).score <= 1
+
+
 # --- environments
 
 
@@ -317,6 +332,9 @@ def test_programs_run():
     cheat = program("code : if x is 4 then 9 else x plus 2 .")
     assert cheat is not None and [cheat(x) for x in (3, 4)] == [5, 9]
     assert program("code : x over 2 .") is None
+    assert program("code : if x is 4 then errors else x plus 2 .") is None  # broken where no test looks
+    assert program("code : if x is 4 then 9 else .") is None
+    assert program("code : .") is None
     assert program("x plus 2 .") is None
 
 
