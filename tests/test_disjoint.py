@@ -38,7 +38,9 @@ def test_near_duplicates_are_found_and_the_threshold_counts():
 
 
 def test_overlap_inside_one_set_is_no_concern():
-    require_disjoint({"train": {"a": LONG, "b": LONG}, "evaluate": {"c": "something else entirely"}})
+    sets = {"train": {"a": LONG, "b": LONG}, "evaluate": {"c": "something else entirely"}}
+    require_disjoint(sets)
+    assert overlaps(sets) == []
 
 
 def test_all_pairs_of_sets_are_checked():

@@ -28,6 +28,7 @@ def test_the_snippets_of_a_page_run(page, tmp_path, monkeypatch):
         line = text.count("\n", 0, block.start(1))
         source = "\n" * line + block.group(1)  # a traceback shows the line of the page
         exec(compile(source, str(DOCS / page), "exec"), names)
+    assert len(names) > 2, "the snippets defined nothing"
 
 
 @pytest.mark.parametrize("page", sorted(page.name for page in DOCS.glob("*.md")))
