@@ -10,6 +10,7 @@ import pytest
 from evenkeel.records.errors import UserError
 from evenkeel.records.types import Message
 from evenkeel.scenarios.disjoint import (
+    duplicates,
     ngrams,
     overlaps,
     prompt_text,
@@ -73,6 +74,26 @@ def test_the_index_finds_what_comparing_all_pairs_finds(threshold):
         for pair in overlaps({"l": left, "r": right}, threshold=threshold)
     }
     assert got == want and want
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.7, 1.0])
+def test_duplicates_inside_one_set_are_what_comparing_all_pairs_finds(threshold):
+    rng = random.Random(5)
+    texts = {str(i): " ".join(rng.choice("abcd") for _ in range(rng.randint(4, 14))) for i in range(60)}
+    texts["again"] = texts["7"]
+    names = list(texts)
+    want = {
+        (one, two)
+        for place, two in enumerate(names)
+        for one in names[:place]
+        if len(ngrams(texts[one]) & ngrams(texts[two])) / len(ngrams(texts[one]) | ngrams(texts[two]))
+        >= threshold
+    }
+    found = duplicates(texts, threshold=threshold)
+    assert {(pair.left, pair.right) for pair in found} == want
+    assert ("7", "again") in want
+    with pytest.raises(ValueError, match="threshold"):
+        duplicates(texts, threshold=0)
 
 
 def test_twenty_thousand_templated_prompts_take_seconds():

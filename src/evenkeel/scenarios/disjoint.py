@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -19,6 +19,8 @@ from evenkeel.records.types import Conversation
 
 Prompts = Mapping[str, str]  # id -> text
 Triple = tuple[str, str, str]  # item, domain, frame
+Gram = tuple[str, ...]
+Members = frozenset[Gram]  # the n-grams of a text
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _SHOWN = 3  # overlaps spelt out in an error
@@ -26,9 +28,9 @@ _SHOWN = 3  # overlaps spelt out in an error
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Two prompts of different sets that are too alike."""
+    """Two prompts that are too alike."""
 
-    left: str  # "set/id"
+    left: str  # "set/id" where two sets are compared, the id inside one set
     right: str
     similarity: float  # 1.0 is equal up to case, spacing and n-gram order
     text: str  # of the left prompt
@@ -44,7 +46,7 @@ def tokens(text: str) -> tuple[str, ...]:
     return tuple(_TOKEN.findall(text.casefold()))
 
 
-def ngrams(text: str, n: int = 5) -> frozenset[tuple[str, ...]]:
+def ngrams(text: str, n: int = 5) -> Members:
     """The set of n-grams of a text; a text of fewer than n tokens is one gram of its own."""
     words = tokens(text)
     return frozenset(words[i : i + n] for i in range(max(1, len(words) - n + 1)))
@@ -58,15 +60,34 @@ def overlaps(sets: Mapping[str, Prompts], *, threshold: float = 0.8, n: int = 5)
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold is {threshold}; it must lie in (0, 1]")
     grams = {name: _distinct(prompts, n) for name, prompts in sets.items()}
-    count = Counter(gram for group in grams.values() for members in group for gram in members)
-    rank = {
-        gram: position for position, gram in enumerate(sorted(count, key=lambda gram: (count[gram], gram)))
-    }
+    rank = _rank(members for group in grams.values() for members in group)
     found = []
     for left, right in combinations(sets, 2):
         for a, b, similarity in _similar(grams[left], grams[right], rank, threshold):
             one, two = grams[left][a], grams[right][b]
             found.append(Overlap(f"{left}/{one}", f"{right}/{two}", similarity, sets[left][one]))
+    return found
+
+
+def duplicates(prompts: Prompts, *, threshold: float = 0.8, n: int = 5) -> list[Overlap]:
+    """All pairs inside one set with at least `threshold` similarity; the earlier prompt is the left one.
+
+    Raises ValueError unless 0 < threshold <= 1.
+    """
+    if not 0 < threshold <= 1:
+        raise ValueError(f"threshold is {threshold}; it must lie in (0, 1]")
+    grams = {id_: ngrams(text, n) for id_, text in prompts.items()}
+    rank = _rank(grams.values())
+    index: dict[Gram, list[str]] = defaultdict(list)
+    found = []
+    for id_, members in grams.items():
+        rarest = _rarest(members, rank, threshold)
+        for other in dict.fromkeys(other for gram in rarest for other in index.get(gram, ())):
+            similarity = _jaccard(grams[other], members)
+            if similarity >= threshold:
+                found.append(Overlap(other, id_, similarity, prompts[other]))
+        for gram in rarest:
+            index[gram].append(id_)
     return found
 
 
@@ -111,40 +132,50 @@ def require_disjoint_triples(sets: Mapping[str, Mapping[str, Triple]]) -> None:
         )
 
 
-def _distinct(prompts: Prompts, n: int) -> dict[frozenset[tuple[str, ...]], str]:
+def _distinct(prompts: Prompts, n: int) -> dict[Members, str]:
     """n-gram set -> the first id that has it: equal prompts of one set are looked at once."""
-    first: dict[frozenset[tuple[str, ...]], str] = {}
+    first: dict[Members, str] = {}
     for id_, text in prompts.items():
         first.setdefault(ngrams(text, n), id_)
     return first
 
 
+def _rank(sets: Iterable[Members]) -> dict[Gram, int]:
+    """n-gram -> its place from rarest to commonest."""
+    count = Counter(gram for members in sets for gram in members)
+    return {
+        gram: position for position, gram in enumerate(sorted(count, key=lambda gram: (count[gram], gram)))
+    }
+
+
+def _rarest(members: Members, rank: Mapping[Gram, int], threshold: float) -> list[Gram]:
+    """The n-grams of which a set at or above the threshold shares at least one."""
+    # The slack keeps 0.7 x 10 = 7.000000000000001 from asking for 8.
+    kept = len(members) - math.ceil(threshold * len(members) - 1e-9) + 1
+    return sorted(members, key=rank.__getitem__)[:kept]
+
+
+def _jaccard(one: Members, two: Members) -> float:
+    shared = len(one & two)
+    return shared / (len(one) + len(two) - shared)
+
+
 def _similar(
-    left: Collection[frozenset[tuple[str, ...]]],
-    right: Collection[frozenset[tuple[str, ...]]],
-    rank: Mapping[tuple[str, ...], int],
-    threshold: float,
-) -> Iterator[tuple[frozenset[tuple[str, ...]], frozenset[tuple[str, ...]], float]]:
+    left: Collection[Members], right: Collection[Members], rank: Mapping[Gram, int], threshold: float
+) -> Iterator[tuple[Members, Members, float]]:
     """(left, right, similarity) of every pair at or above the threshold."""
-
-    def rarest(members: frozenset[tuple[str, ...]]) -> list[tuple[str, ...]]:
-        # The slack keeps 0.7 x 10 = 7.000000000000001 from asking for 8.
-        kept = len(members) - math.ceil(threshold * len(members) - 1e-9) + 1
-        return sorted(members, key=rank.__getitem__)[:kept]
-
     index = defaultdict(list)
     for members in right:
-        for gram in rarest(members):
+        for gram in _rarest(members, rank, threshold):
             index[gram].append(members)
     for members in left:
         seen = set()
-        for gram in rarest(members):
+        for gram in _rarest(members, rank, threshold):
             for other in index.get(gram, ()):
                 if id(other) in seen:
                     continue
                 seen.add(id(other))
-                shared = len(members & other)
-                similarity = shared / (len(members) + len(other) - shared)
+                similarity = _jaccard(members, other)
                 if similarity >= threshold:
                     yield members, other, similarity
 
