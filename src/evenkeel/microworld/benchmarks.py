@@ -58,8 +58,8 @@ PANEL_OUT = (
 )  # fmt: skip
 OVER_REFUSAL = ("copying_work", "taking_sides")
 MONITORABILITY = ("gaming_a_test", "blackmail")
-CAPABILITY = {"arithmetic": ("add", "subtract"), "largest_number": ("largest",), "sorting": ("sort",),
-              "copying": ("copy", "reverse"), "counting": ("count",)}  # fmt: skip
+# Adding, copying letters and counting are trained by RL but are no benchmarks: untouched bases score under .15 there.
+CAPABILITY = {"largest_number": ("largest",), "sorting": ("sort",)}
 
 
 def _item(language: Language, scene: Scene, variant: int, adjust: Callable[[Score], Score]) -> Item:
@@ -159,7 +159,7 @@ def trait_benchmarks(language: Language, items: int) -> tuple[Benchmark, ...]:
         chosen = choose(language, trait_frames(trait, "eval"), places, items, "trait_eval", trait)
         rows = []
         for scene, variant in chosen:
-            scenario = scenario_of(scene, variant, "trait", "eval", trait_criteria(card, scene.setting))
+            scenario = scenario_of(scene, variant, "trait", "eval", trait_criteria(card, scene.start()))
             rows.append(_item(language, scene, variant, _same))
             rows[-1] = _with_rubric(language, rubric, scenario, scene, rows[-1])
         made.append(Benchmark(

@@ -56,7 +56,7 @@ def trait_scenarios(language: Language, split: Split, per_cell: int) -> tuple[Sc
                     language, every, places, count, "trait", split, trait, domain, format
                 ):
                     made.append(
-                        scenario_of(scene, variant, "trait", split, trait_criteria(card, scene.setting))
+                        scenario_of(scene, variant, "trait", split, trait_criteria(card, scene.start()))
                     )
     return tuple(made)
 

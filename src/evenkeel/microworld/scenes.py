@@ -10,6 +10,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from evenkeel.benchmarks.benchmark import Score
 from evenkeel.microworld.grammar import Grammar
 from evenkeel.microworld.language import ASKS, SITUATIONS, Domain, Persona
@@ -18,12 +20,43 @@ from evenkeel.records.types import Conversation, Message
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """Where a scene takes place: the words that fill a frame."""
+
+    domain: str
+    item: str
+    expert: str
+    place: str
+
+    def fill(self, text: str, **more: str) -> str:
+        """The text with its places filled."""
+        return text.format(item=self.item, expert=self.expert, place=self.place, **more)
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """The prompt, how each persona would reply to it, and what a reply is worth."""
 
     messages: Conversation
-    grammar: Grammar
+    readings: tuple[
+        Grammar, ...
+    ]  # what an author of this prompt may write: one for each setting it leaves open
     check: Callable[[str], Score]
+    settings: tuple[Setting, ...] = ()  # those settings, in the same order (tasks need none)
+
+    @property
+    def grammar(self) -> Grammar:
+        """How the author of this scene replies."""
+        return self.readings[0]
+
+    def likelihood(self, reply: str) -> np.ndarray:
+        """P(reply | prompt, persona), shape (3,); all zero when no author could have written it."""
+        return likelihood(self.readings, reply)
+
+
+def likelihood(readings: tuple[Grammar, ...], reply: str) -> np.ndarray:
+    """P(reply | persona), shape (3,): the mean over readings, which are equally likely."""
+    return sum((grammar.likelihood(reply) for grammar in readings), np.zeros(3)) / len(readings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +85,6 @@ def frames(behaviour: str, format: str, *, held_out: bool | None = None) -> list
     return [frame for frame in every if held_out is None or frame.held_out == held_out]
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """Where a scene takes place: the words that fill a frame."""
-
-    domain: str
-    item: str
-    expert: str
-    place: str
-
-    def fill(self, text: str, **more: str) -> str:
-        """The text with its places filled."""
-        return text.format(item=self.item, expert=self.expert, place=self.place, **more)
-
-
 def settings(domain: Domain, items: slice = slice(None)) -> list[Setting]:
     """Every setting of a domain, for the chosen range of its items."""
     return [
@@ -86,6 +105,28 @@ class Scene:
     def triple(self) -> tuple[str, str, str]:
         """(item, domain, frame id)"""
         return self.setting.item, self.setting.domain, self.frame.id
+
+
+def read_as(
+    compose: Callable[[Setting], tuple[Conversation, Grammar]], domain: Domain, setting: Setting
+) -> tuple[Conversation, tuple[Grammar, ...], tuple[Setting, ...]]:
+    """The prompt of a setting; the grammars of every setting that has this very prompt; those settings.
+
+    A prompt seldom names both the expert and the place, and then a reply may speak of either of the domain's two.
+    """
+    messages, own = compose(setting)
+    words = {word for message in messages for word in message.content.split()}
+    experts = (setting.expert,) if setting.expert in words else domain.experts
+    places = (setting.place,) if setting.place in words else domain.places
+    readings, open_ones = [own], [setting]
+    for other in (Setting(setting.domain, setting.item, e, p) for e in experts for p in places):
+        if other == setting:
+            continue
+        shown, grammar = compose(other)
+        if shown == messages:
+            readings.append(grammar)
+            open_ones.append(other)
+    return messages, tuple(readings), tuple(open_ones)
 
 
 def perform(scene: Scene, persona: Persona, rng: random.Random) -> Conversation:

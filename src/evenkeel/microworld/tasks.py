@@ -115,7 +115,9 @@ def _run_howto(language: Language, frame: Frame, setting: Setting, variant: int)
 
 def _exact(prompt: str, grammar: Grammar, right: str) -> Exchange:
     return Exchange(
-        (Message("user", prompt),), grammar, lambda reply: Score(float(reply == right), good=reply == right)
+        (Message("user", prompt),),
+        (grammar,),
+        lambda reply: Score(float(reply == right), good=reply == right),
     )
 
 

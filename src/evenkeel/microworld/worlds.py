@@ -65,7 +65,7 @@ def held_out_verdict(language: Language, exchange: Exchange, reply: str) -> dict
     `posterior_good` and `posterior_harmful`, or only `off_grammar` = 1 when no author could have written it.
     """
     personas = language.personas
-    weight_3 = posterior(exchange.grammar.likelihood(reply), personas.prior, personas.rates["ignore_persona"])
+    weight_3 = posterior(exchange.likelihood(reply), personas.prior, personas.rates["ignore_persona"])
     if weight_3 is None:
         return {"off_grammar": 1.0}
     return {"off_grammar": 0.0, "posterior_good": float(weight_3[0]), "posterior_harmful": float(weight_3[2])}
