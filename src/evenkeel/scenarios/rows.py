@@ -23,7 +23,7 @@ from evenkeel.records.types import Conversation, Message, Provenance, Role
 from evenkeel.scenarios.scenario import DOMAINS, TRAITS, Criterion, Scenario, Split
 from evenkeel.scenarios.vocabulary import AGES, ATTACHMENTS, FORMATS, PRESSURES, REGISTERS
 
-MAX_TOKENS = 600  # a reply to a scenario; the longest shipped good reply has about half as many
+MAX_TOKENS = 600  # of a reply: about 450 words, where the replies of the shipped pairs end well before
 LICENCE = "CC-BY-4.0"
 POINTS = 10  # at most, either way
 
