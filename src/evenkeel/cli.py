@@ -1,4 +1,4 @@
-"""The command line: `evenkeel study`, `report`, `compare`, `show`, `microworld`."""
+"""The command line: `evenkeel study`, `report`, `compare`, `show`, `scenarios`, `microworld`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from evenkeel.records.errors import UserError
+from evenkeel.scenarios import command as scenarios
 
 EXAMPLES = """examples:
   evenkeel study microworld                 the whole experiment, minutes on two cores
@@ -19,6 +20,7 @@ EXAMPLES = """examples:
   evenkeel show runs/microworld             every model, score and transcript
   evenkeel compare runs/a runs/b            the same models and protocols in two runs
   evenkeel report runs/microworld           write report.html again
+  evenkeel scenarios audit my-rows.jsonl    hold trait scenarios to the dataset's rules
 
 A study can be killed at any moment; the same command continues and ends with the same bytes."""
 
@@ -39,6 +41,9 @@ def parser() -> argparse.ArgumentParser:
     _report(commands.add_parser("report", help="write results.json and report.html of a run again"))
     _compare(commands.add_parser("compare", help="differences between two runs, benchmark by benchmark"))
     _show(commands.add_parser("show", help="print any record or transcript of a run"))
+    scenarios.add(
+        commands.add_parser("scenarios", help="audit and browse the trait dataset, or your own rows")
+    )
     world = commands.add_parser(
         "microworld",
         help="make and inspect the embedded world's bases: pretrain, check, sample",
