@@ -43,6 +43,11 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--items", type=int, default=16, help="items per benchmark and persona line (default 16)"
     )
+    check.add_argument(
+        "--record",
+        action="store_true",
+        help="write the gaps into the base's base.json (after a change of scoring)",
+    )
     check.set_defaults(run=_check)
     sample = commands.add_parser("sample", help="print documents of the world, as the bases read them")
     sample.add_argument("--count", type=int, default=5)
@@ -86,7 +91,10 @@ def _check(arguments: argparse.Namespace) -> None:
     folder = Path(arguments.base) if Path(arguments.base).is_dir() else base_folder(arguments.base)
     record = read_json(folder / "base.json") if (folder / "base.json").exists() else {}
     shuffled = bool(record.get("config", {}).get("shuffled"))
-    _print_gaps(folder, _gaps(folder, arguments.items), shuffled=shuffled)
+    gaps = _gaps(folder, arguments.items)
+    _print_gaps(folder, gaps, shuffled=shuffled)
+    if arguments.record:
+        write_json(folder / "base.json", record | {"persona_gaps": gaps})
 
 
 def _print_gaps(folder: Path, gaps: dict[str, dict[str, float]], *, shuffled: bool) -> None:
