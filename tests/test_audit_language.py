@@ -58,10 +58,14 @@ def test_mtld_by_hand():
 def test_distinct_trigrams_are_counted_over_a_fixed_length():
     assert distinct_trigrams(["a b c d e"]) == 1.0
     assert distinct_trigrams(["a b c a b c a b c"]) == pytest.approx(3 / 7)
-    once = " ".join(vocabulary(5500, 4))
-    assert distinct_trigrams([once]) == distinct_trigrams(
-        [once, once]
-    )  # what comes after 5,000 does not count
+    words = vocabulary(5002, 5)
+    once, again = " ".join(words), " ".join(words[:400])
+    assert (
+        distinct_trigrams([once])
+        == distinct_trigrams([f"{once} {again}"])
+        == distinct_trigrams([once, again])
+        == 1.0
+    )
 
 
 def test_figures_and_punctuation_are_no_words():

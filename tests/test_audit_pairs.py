@@ -88,8 +88,10 @@ def test_a_telling_word_is_found_and_named():
 
 def test_the_order_of_the_pairs_does_not_matter_and_both_replies_of_a_pair_stay_together():
     """Pairs that differ in one word of their own: with one reply of a pair in training, the other would be known."""
+    some = texts(60, tell="however", rate=0.5)
+    assert told_apart(some) == told_apart(some[::-1])
     own = [(f"{a} good{n}", f"{a} bad{n}") for n, (a, _) in enumerate(texts(60))] * 2
-    assert told_apart(own) == told_apart(own[::-1])
+    assert abs(told_apart(own[:60]).accuracy - 0.5) < 0.2
     assert told_apart([(a, a + " x") for a, _ in texts(40)]).accuracy > 0.7
     assert abs(told_apart([(a, a) for a, _ in texts(40)]).accuracy - 0.5) < 1e-9
 

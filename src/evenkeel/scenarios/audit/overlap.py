@@ -25,7 +25,7 @@ from evenkeel.scenarios.rows import ScenarioRow
 N = 13
 LETTERED = 7  # of the 13
 CHUNK = 1 << 21  # characters looked at in one go
-BREAK = "ªªªª"  # between two texts: a word that no text has
+BREAK = "ªªªª"  # between two texts, so that no window crosses: a word that no text has
 
 _WORD = re.compile(r"\w+")
 
@@ -42,7 +42,7 @@ def check(data: Data, against: Sequence[Path]) -> Iterator[Found]:
         shared: dict[int, str] = {}  # position of the row -> what it shares, the first passage
         try:
             for chunk in _chunks(texts(path)):
-                found = _WORD.findall(chunk.casefold())
+                found = _WORD.findall(f" {BREAK} ".join(chunk).casefold())
                 words += len(found)
                 for position, passage in own.shared(found):
                     shared.setdefault(position, passage)
@@ -116,14 +116,14 @@ def row_texts(row: ScenarioRow) -> Iterator[str]:
     yield from (reply.text for reply in row.replies)
 
 
-def _chunks(parts: Iterable[str]) -> Iterator[str]:
-    """Texts joined to pieces of at least CHUNK characters; no window crosses from one text to the next."""
+def _chunks(parts: Iterable[str]) -> Iterator[list[str]]:
+    """Texts in groups of at least CHUNK characters."""
     held: list[str] = []
     size = 0
     for part in parts:
         held.append(part)
         size += len(part)
         if size >= CHUNK:
-            yield f" {BREAK} ".join(held)
+            yield held
             held, size = [], 0
-    yield f" {BREAK} ".join(held)
+    yield held
