@@ -215,3 +215,13 @@ def main_arm(results: Json) -> str:
 
 def _minus(text: str) -> str:
     return text.replace("-", "\u2212")
+
+
+def scaled(quantity: Json, key: str = "value") -> dict[str, float | None]:
+    """Value and bounds in points of 100."""
+    numbers = {
+        "value": number(quantity.get(key)),
+        "low": number(quantity.get("low")),
+        "high": number(quantity.get("high")),
+    }
+    return {name: None if v is None else 100 * v for name, v in numbers.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from evenkeel.report import charts
+from evenkeel.report.page_bases import bases_figure
 from evenkeel.report.page_model import (
     Cell,
     Figure,
@@ -24,6 +25,7 @@ from evenkeel.report.page_model import (
     part,
     pick,
     points,
+    scaled,
     words,
 )
 from evenkeel.report.page_setting import world_entry
@@ -109,6 +111,8 @@ def ood_section(results: Json) -> Section:
     world = [e for e in entries if e.get("group", "world") == "world"]
     if any(number(part(e, "mean").get("value")) is not None for e in entries):
         figures.insert(0, means_figure(entries))
+        if every := bases_figure(entries):
+            figures.insert(1, every)
     return Section(
         "ood",
         "Out of distribution",
@@ -336,13 +340,3 @@ def _benchmark_row(row: Json) -> list[Cell]:
         Cell(p_value(row.get("q_by"))),
         *(Cell(f"{level(s.get('baseline'))} → {level(s.get('arm'))}") for s in shares),
     ]
-
-
-def scaled(quantity: Json, key: str = "value") -> dict[str, float | None]:
-    """Value and bounds in points of 100."""
-    numbers = {
-        "value": number(quantity.get(key)),
-        "low": number(quantity.get("low")),
-        "high": number(quantity.get("high")),
-    }
-    return {name: None if v is None else 100 * v for name, v in numbers.items()}

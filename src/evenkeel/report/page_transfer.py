@@ -17,9 +17,10 @@ from evenkeel.report.page_model import (
     number,
     over_note,
     part,
+    scaled,
     words,
 )
-from evenkeel.report.page_results import comparison_table, forest, scaled
+from evenkeel.report.page_results import comparison_table, forest
 
 
 def transfer_section(results: Json) -> Section:
