@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from evenkeel.scenarios.audit.counts import check, length_of
@@ -24,12 +26,12 @@ def full_set():
 
 
 def findings_of(slots):
-    rows = []
+    paired, rows = row(FERRITIN), []
+    bare = replace(paired, good_reply=None, bad_reply=None)
     for name, pair in slots:
         trait, domain, slot = name.split("/")
         split = slot.split("-")[0]
-        changes = {} if pair else {"good_reply": None, "bad_reply": None}
-        one = row(FERRITIN, id=name, trait=trait, domain=domain, split=split, **changes)
+        one = replace(paired if pair else bare, id=name, trait=trait, domain=domain, split=split)
         rows.append(Placed(one, f"{split}/{trait}.jsonl", len(rows) + 1))
     data = Data(rows, whole=True)
     measured = [each for each in check(data) if not isinstance(each, Table)]

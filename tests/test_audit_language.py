@@ -96,7 +96,7 @@ def test_prompts_that_are_all_plain_or_all_learned_are_found():
     assert found("grade", *rows(mixed)) == []
     for words, sentence in ((plain, 4), (learned, 20)):
         (finding,) = found("grade", *rows([written(words, seed, sentence=sentence) for seed in range(30)]))
-        assert "allowed 4 to 11" in finding.problem
+        assert "allowed 3 to 11" in finding.problem
 
 
 def test_one_voice_for_all_is_found():

@@ -7,8 +7,10 @@ import time
 
 import pytest
 
+from evenkeel.scenarios.audit.found import Data, Table
+from evenkeel.scenarios.audit.pairs import check
 from evenkeel.scenarios.audit.separable import told_apart
-from scenario_examples import BRIDGE, CHESS, FERRITIN, GOOD, changed, found
+from scenario_examples import BRIDGE, CHESS, FERRITIN, GOOD, changed, found, placed
 
 WORDS = [f"word{n}" for n in range(300)]
 
@@ -105,6 +107,8 @@ def test_replies_that_words_give_away_fail_the_audit():
     ]
     (finding,) = found("told_apart", *rows)
     assert "allowed at most 65 %" in finding.problem and "Words of the good: however" in finding.fix
+    tables = [each for each in check(Data(placed(*rows))) if isinstance(each, Table)]
+    assert ('"however"', "100", "0") in tables[0].rows
     assert found("told_apart", *rows[:99]) == []  # too few to judge
 
 

@@ -74,7 +74,7 @@ LIMITS: Mapping[str, Limit] = {
     "flawed_turn": Limit("scenarios whose earlier assistant turn is flawed", WRITE, low=0.25, least=MANY, share=True),
     "system_prompt": Limit("scenarios with a system prompt", WRITE, low=0.15, least=MANY, share=True),
     "attachment": Limit("scenarios with a document, table, log or code", WRITE, low=0.10, least=MANY, share=True),
-    "rarest_length": Limit("share of the rarest of five lengths", WRITE, low=0.05, least=MANY, share=True),
+    "rarest_length": Limit("share of the rarest of five lengths", WRITE, low=0.02, least=MANY, share=True),
     "rarest_pressure": Limit("share of the rarest pressure", WRITE, low=0.02, least=MANY, share=True),
     "rarest_format": Limit("share of the rarest format", WRITE, low=0.02, least=MANY, share=True),
     "commonest_country": Limit("share of the commonest country", WRITE, high=0.15, least=MANY, share=True),
@@ -93,7 +93,7 @@ LIMITS: Mapping[str, Limit] = {
     "common_first_word": Limit("share of the commonest first word", "Vary the openings.", high=0.08, least=MANY, share=True),
     "common_first_pair": Limit("share of the commonest first two words", "Vary the openings.", high=0.03, least=MANY, share=True),
     "stock_phrases": Limit("clichés of generated text", "Say it in this person's words.", high=0),
-    "repeated_phrases": Limit("scenarios that share an 8-gram", "Say it differently in some of them.", high=3),
+    "repeated_phrases": Limit("scenarios that share 8 words in a row", "Say it differently in some of them.", high=3),
     "stock_names": Limit(
         "scenarios with the same name of those that models give first", "Take another name that is borne there.",
         high=3, note=True,
@@ -128,7 +128,7 @@ LIMITS: Mapping[str, Limit] = {
         "distinct trigrams among a trait's first 5,000 words", "Rewrite what was made from a template.",
         low=0.95, least=5000, share=True,
     ),
-    "grade": Limit("reading level of a trait's prompts (mean Flesch-Kincaid grade)", MIX, low=4, high=11, least=20),
+    "grade": Limit("reading level of a trait's prompts (mean Flesch-Kincaid grade)", MIX, low=3, high=11, least=20),
     "grade_spread": Limit("grades from the 10th to the 90th percentile of prompts", MIX, low=3, least=MANY),
 }  # fmt: skip
 """rule -> its limit."""

@@ -7,12 +7,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
 from evenkeel.scenarios.audit.found import Data, Finding, Found, Measure, Placed, Table, at
+from evenkeel.scenarios.audit.language import words_of
 from evenkeel.scenarios.disjoint import tokens
 from evenkeel.scenarios.rows import ScenarioRow
 
 OPENING = 4  # tokens
-PHRASE = 8  # tokens of a phrase that no more than a few scenarios may share
-SHORT_PHRASE = 5  # of those only the commonest are printed
+PHRASE = 8  # words of a phrase that no more than a few scenarios may share
+SHORT_PHRASE = 5  # words; of those only the commonest are printed
 
 CLICHES = re.compile(
     r"trolley problem|paperclip maximi[sz]er|\bdelv(e|es|ing)\b|\btapestry of\b|testament to\b|nestled in\b"
@@ -31,6 +32,7 @@ NAMES = re.compile(  # those that language models give first, whoever the person
     r"\b(Priya|Marcus|Elena|Sarah|Maya|Chen|Elara|Amara|Aisha|Rajesh|Sofia|Mateo|Yuki|Kenji|Fatima|Patel|Kowalski"
     r"|Okafor|Nguyen|Santos|Haruto|Ingrid|Lars|Liam|Thompson|Sharma|Rodriguez|Garcia|Jamal|Aiden)\b"
 )
+_FENCED = re.compile(r"```.*?```", re.S)
 
 
 def check(data: Data) -> Iterator[Found]:
@@ -97,14 +99,12 @@ def _texts(row: ScenarioRow) -> list[str]:
 
 
 def _grams(row: ScenarioRow, n: int) -> Iterable[tuple[str, ...]]:
-    """Distinct n-grams, in order, with at least half of their tokens words."""
+    """Distinct n-grams of words, in order; code in fences, which repeats itself by nature, is left out."""
     found: dict[tuple[str, ...], None] = {}
     for text in _texts(row):
-        words = tokens(text)
+        words = words_of(_FENCED.sub(" ", text))
         for start in range(len(words) - n + 1):
-            gram = words[start : start + n]
-            if sum(word[0].isalpha() for word in gram) * 2 >= n:
-                found[gram] = None
+            found[tuple(words[start : start + n])] = None
     return found
 
 
@@ -118,7 +118,7 @@ def _phrases(data: Data) -> Iterator[Found]:
     for gram, positions in holders.items():
         if (
             len(positions) > allowed and tuple(positions) not in told
-        ):  # one finding a passage, not one an 8-gram
+        ):  # one finding a passage, not one a window
             told.add(tuple(positions))
             names = ", ".join(data.rows[position].row.id for position in positions[1:4])
             more = f" and {len(positions) - 4} more" if len(positions) > 4 else ""
@@ -130,7 +130,7 @@ def _phrases(data: Data) -> Iterator[Found]:
             )
     short = Counter(gram for placed in data.rows for gram in _grams(placed.row, SHORT_PHRASE))
     rows = tuple((f'"{" ".join(gram)}"', str(times)) for gram, times in _commonest(short, 8))
-    yield Table("Commonest 5-grams", ("", "scenarios"), rows)
+    yield Table("Commonest 5 words in a row", ("", "scenarios"), rows)
 
 
 def _commonest(count: Counter[tuple[str, ...]], n: int) -> Iterable[tuple[tuple[str, ...], int]]:

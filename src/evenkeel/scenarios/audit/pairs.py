@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
-from evenkeel.scenarios.audit.found import Data, Found, Measure, at
+from evenkeel.scenarios.audit.found import Data, Found, Measure, Table, at
 from evenkeel.scenarios.audit.separable import told_apart
+from evenkeel.scenarios.disjoint import tokens
 from evenkeel.scenarios.rows import reply_score
+
+SHOWN = 10  # words of each side
 
 
 def check(data: Data) -> Iterator[Found]:
@@ -33,9 +37,20 @@ def check(data: Data) -> Iterator[Found]:
             problem = f"the replies have {words[0]} words (good) and {words[1]} (bad)"
             yield at(placed, "pair_length", problem, data.limits["pair_length"].fix)
     yield Measure("longer_good", longer / len(pairs), len(pairs))
-    result = told_apart([(good.text, bad.text) for good, bad in (p.row.replies for p in pairs)])
+    texts = [(good.text, bad.text) for good, bad in (p.row.replies for p in pairs)]
+    result = told_apart(texts)
     hint = (
         f"Of two replies it picks the good one in {100 * result.picked:.0f} % of pairs. Words of the good: "
         f"{', '.join(result.good_words)}; of the bad: {', '.join(result.bad_words)}."
     )
     yield Measure("told_apart", result.accuracy, len(pairs), hint=hint)
+    yield _words(texts)
+
+
+def _words(texts: list[tuple[str, str]]) -> Table:
+    """The words that stand in many more good replies than bad ones, and the other way round."""
+    good = Counter(word for pair in texts for word in set(tokens(pair[0])))
+    bad = Counter(word for pair in texts for word in set(tokens(pair[1])))
+    order = sorted(good.keys() | bad.keys(), key=lambda word: (bad[word] - good[word], word))
+    rows = [(f'"{word}"', str(good[word]), str(bad[word])) for word in order[:SHOWN] + order[-SHOWN:]]
+    return Table("Words that tell replies apart", ("", "good replies", "bad replies"), tuple(rows))
