@@ -4,12 +4,12 @@ import asyncio
 import time
 
 import pytest
-from loopback import Loopback, Response, completion, error
 
 from evenkeel.engines.endpoint import Answer, Ask, CallFailed, Endpoint, EndpointConfig
 from evenkeel.engines.limiter import Limiter, Rate
 from evenkeel.records.errors import UserError
 from evenkeel.records.types import Message
+from loopback import Loopback, Response, completion, error
 
 ASK = Ask((Message("user", "how are you"),), max_tokens=20)
 
