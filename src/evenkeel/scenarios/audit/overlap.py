@@ -89,7 +89,12 @@ class Index:
     def shared(self, words: Sequence[str]) -> Iterator[tuple[int, str]]:
         """(position of the row, the shared words) for every window of these words that the dataset has too."""
         starts, hashes = self._windows(words)
-        for place in np.flatnonzero(np.isin(hashes, self.sorted)):
+        if not len(self.sorted):
+            return
+        nearest = np.searchsorted(self.sorted, hashes).clip(
+            max=len(self.sorted) - 1
+        )  # isin would sort each time
+        for place in np.flatnonzero(self.sorted[nearest] == hashes):
             start = int(starts[place])
             passage = words[start : start + N]
             if sum(any(map(str.isalpha, word)) for word in passage) >= LETTERED:
