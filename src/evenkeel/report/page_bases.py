@@ -39,7 +39,7 @@ def bases_figure(entries: Sequence[Json]) -> Figure | None:
                 rows.append(_row(arm, str(base.get("base")), GROUPS[group], base))
                 lines.append(_line(arm, str(base.get("base")), base, "items of this base"))
             mean = part(entry, "mean")
-            name = f"{MEAN}, {group}"
+            name = f"mean, {group}"
             rows.append(_row(arm, name, MEAN, mean))
             lines.append(_line(arm, name, mean, str(mean.get("over") or "")))
     if not rows:
