@@ -119,6 +119,11 @@ def test_keywords_lengths_and_disclaimers_are_no_judgement(text):
     assert finding.severity == "error"
 
 
+def test_a_limit_of_length_is_no_reward_of_length():
+    assert found("keywords", beside("Gives the depot manager more than 200 words.", -3)) == []
+    assert found("keywords", beside("Keeps the notice for the depot manager under 200 words.")) == []
+
+
 @pytest.mark.parametrize(
     ("text", "points", "how"),
     [

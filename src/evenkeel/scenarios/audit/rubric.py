@@ -37,8 +37,11 @@ SOFT = re.compile(  # words that two readers read differently
 )
 KEYWORDS = re.compile(
     r"\b(mentions?|contains?|includes?|uses?) the (words?|phrases?|terms?|keywords?)\b"
-    r"|\b(at least|more than|over|no fewer than) (\d+|two|three|four|five|ten|hundred) (words|sentences|paragraphs)\b"
     r"|^(is|be) (long|detailed|lengthy|comprehensive)\b|\b(includes?|adds?|contains?|gives?) an? disclaimer\b",
+    re.I,
+)
+LENGTHS = re.compile(  # as a merit; a criterion with negative points may well name a limit that was set
+    r"\b(at least|more than|over|no fewer than) (\d+|two|three|four|five|ten|hundred) (words|sentences|paragraphs)\b",
     re.I,
 )
 NEGATIONS = re.compile(
@@ -110,7 +113,9 @@ def _line(data: Data, placed: Placed, line: RubricLine, prompt_words: frozenset[
     if found := SOFT.search(line.text):
         problem = f'the criterion "{line.id}" hangs on "{found.group()}", which two readers read differently'
         yield at(placed, "untestable", problem, data.limits["untestable"].fix, "note")
-    if found := KEYWORDS.search(line.text.strip()):
+    if found := KEYWORDS.search(line.text.strip()) or (
+        LENGTHS.search(line.text) if line.points > 0 else None
+    ):
         problem = f'the criterion "{line.id}" counts words: "{found.group()}"'
         yield at(placed, "keywords", problem, data.limits["keywords"].fix)
 
