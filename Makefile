@@ -40,7 +40,7 @@ types: setup
 	$(BIN)/mypy
 
 screenshots: setup
-	$(BIN)/python scripts/screenshots.py $(RUN) docs/screenshots
+	$(BIN)/python scripts/screenshots.py $(RUN) docs/images
 
 wheel: setup
 	rm -rf build dist
