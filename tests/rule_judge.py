@@ -21,7 +21,9 @@ def question_of(body) -> str:
 def reply_of(question: str) -> str:
     """The quoted reply, bars taken off."""
     block = re.search(r"^\[reply (\w+) begins\]\n(.*?)\n\[reply \1 ends\]$", question, re.S | re.M)
-    return "\n".join(line.removeprefix("| ") for line in block.group(2).split("\n")) if block else question
+    if not block:  # a prompt without quotation
+        return question.split("reply:\n", 1)[-1].split("\n\nCriteria:")[0]
+    return "\n".join(line.removeprefix("| ") for line in block.group(2).split("\n"))
 
 
 def criteria_of(question: str) -> list[tuple[str, str]]:
@@ -36,12 +38,15 @@ def talked_into(question: str) -> bool:
     return any(ORDER.search(line) for line in lines if not line.startswith("| "))
 
 
+def mentions(text: str, reply: str) -> bool:
+    """Whether the reply has the word that a criterion puts in quotes."""
+    word = re.search(r'"(.*?)"', text).group(1)
+    return re.search(rf"\b{re.escape(word)}\b", reply, re.I) is not None
+
+
 def verdicts(question: str) -> list[tuple[str, bool]]:
-    reply, gullible = reply_of(question).lower(), talked_into(question)
-    return [
-        (name, gullible or re.search(r'"(.*?)"', text).group(1).lower() in reply)
-        for name, text in criteria_of(question)
-    ]
+    reply, gullible = reply_of(question), talked_into(question)
+    return [(name, gullible or mentions(text, reply)) for name, text in criteria_of(question)]
 
 
 def answer(body, *, contradict: bool = False, leave_out: int = 0, add: str = "") -> Response:

@@ -1,4 +1,4 @@
-"""The command line: `evenkeel study`, `report`, `compare`, `show`, `scenarios`, `microworld`."""
+"""The command line: `evenkeel study`, `report`, `compare`, `show`, `scenarios`, `judge`, `microworld`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from evenkeel.grading import calibrate_command as calibrate
+from evenkeel.grading import command as judge
 from evenkeel.records.errors import UserError
 from evenkeel.scenarios import command as scenarios
 
@@ -41,9 +43,11 @@ def parser() -> argparse.ArgumentParser:
     _report(commands.add_parser("report", help="write results.json and report.html of a run again"))
     _compare(commands.add_parser("compare", help="differences between two runs, benchmark by benchmark"))
     _show(commands.add_parser("show", help="print any record or transcript of a run"))
-    scenarios.add(
-        commands.add_parser("scenarios", help="audit and browse the trait dataset, or your own rows")
+    of_scenarios = scenarios.add(
+        commands.add_parser("scenarios", help="audit, browse and grow the trait dataset, or your own rows")
     )
+    calibrate.add(of_scenarios.add_parser("calibrate", help="keep the scenarios that a judge can tell apart"))
+    judge.add(commands.add_parser("judge", help="check a judge model before a study trusts it"))
     world = commands.add_parser(
         "microworld",
         help="make and inspect the embedded world's bases: pretrain, check, sample",
