@@ -1,19 +1,25 @@
-"""`evenkeel scenarios ...`: look at the trait dataset and hold it, or anyone's scenarios, to its rules."""
+"""`evenkeel scenarios ...`: look at the trait dataset, hold it, or anyone's scenarios, to its rules, and make it grow."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from evenkeel.scenarios.generator import command as generate
+
 EXAMPLES = """examples:
   evenkeel scenarios audit                          the shipped dataset
   evenkeel scenarios audit --against ../benchmarks  ... and its overlap with every text in a folder
   evenkeel scenarios audit mine.jsonl --json        your own rows; exit code 1 when a rule is broken
-  evenkeel scenarios browse --out page.html         read them: filters, rubrics, reply pairs side by side"""
+  evenkeel scenarios browse --out page.html         read them: filters, rubrics, reply pairs side by side
+  evenkeel scenarios generate --url URL --model M --out mine --per-cell 2          write more with a language model
+  evenkeel scenarios calibrate mine/scenarios.jsonl --url URL --model M --judge J --out kept.jsonl"""
+
+Commands = argparse._SubParsersAction  # argparse has no public name for it
 
 
-def add(command: argparse.ArgumentParser) -> None:
-    """The subcommands of `evenkeel scenarios`."""
+def add(command: argparse.ArgumentParser) -> Commands:
+    """The subcommands of `evenkeel scenarios`; those of layers above (`calibrate` needs a judge) are added to the result."""
     command.description = __doc__
     command.epilog = EXAMPLES
     command.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -22,6 +28,8 @@ def add(command: argparse.ArgumentParser) -> None:
         commands.add_parser("audit", help="check rows against every rule; print counts, limits and findings")
     )
     _browse(commands.add_parser("browse", help="write one HTML page to read the scenarios"))
+    generate.add(commands.add_parser("generate", help="write scenarios with a language model, cell by cell"))
+    return commands
 
 
 def _audit(command: argparse.ArgumentParser) -> None:

@@ -1,0 +1,1 @@
+"""Scenarios written by a language model, cell by cell, held to the audit's rules: one concept a file, `run` has them all."""
