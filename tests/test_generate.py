@@ -173,6 +173,47 @@ def test_answers_are_read_strictly(tmp_path, stage, change, problem):
     assert problem in next(b["messages"][-1]["content"] for _, b in server.requests if writer.repairing(b))
 
 
+def test_the_ordered_shape_is_held(tmp_path):
+    """A conversation of the right length, but with other turns or without its system message."""
+    slots = [sampling.Slot(0, "truthfulness", "law", n) for n in range(101, 141)]
+    drawn = {slot.number: sampling.wanted(0, slot, 0) for slot in slots}
+    for wrong, has in (
+        ("turns of the assistant", lambda w: w.assistant_turns == 1 and not w.system and not w.flawed_turn),
+        ("no system message", lambda w: not w.system and not w.assistant_turns),
+        ("a system message", lambda w: w.system and not w.assistant_turns),
+    ):
+        number = next(number for number, each in drawn.items() if has(each) and each.attachment == "none")
+
+        def other(body, wrong=wrong):
+            found = writer.written(body)
+            if wrong == "a system message":
+                found["messages"] = found["messages"][1:]
+            elif wrong == "no system message":
+                found["messages"].insert(0, {"role": "system", "content": "Be brief."})
+            else:
+                joined = " ".join(turn["content"] for turn in found["messages"])
+                found["messages"] = [{"role": "user", "content": joined}]
+            return completion(json.dumps(found))
+
+        bad = spoilt(lambda b: writer.stage_of(b) == "draft" and not writer.repairing(b), other)
+        folder = tmp_path / str(number)
+        done, server = run(folder, bad, traits=("truthfulness",), domains=("law",), first=number)
+        again = next(b["messages"][-1]["content"] for _, b in server.requests if writer.repairing(b))
+        assert "the order asks for" in again and wrong in again and not done.short
+
+
+def test_an_answer_that_was_cut_off_is_not_used(tmp_path):
+    cut = spoilt(
+        lambda b: writer.stage_of(b) == "rubric" and not writer.repairing(b),
+        lambda b: completion(json.dumps(writer.written(b)), finish="length"),
+    )
+    done, server = run(tmp_path, cut, traits=("truthfulness",), domains=("law",))
+    assert done.repairs == {"rubric": 1}
+    assert "cut off after 6000 tokens" in next(
+        b["messages"][-1]["content"] for _, b in server.requests if writer.repairing(b)
+    )
+
+
 @pytest.mark.parametrize(
     "text",
     ['{"a": 1, "a": 2}', '{"a": NaN}', '{"a": 1} and more', '```json\n{"a": 1}\n```\n```json\n{"a": 2}\n```', "", "[1]",
@@ -320,8 +361,12 @@ def test_slowness_and_errors_are_outlived(tmp_path):
     "down", [error(401), error(429, "insufficient_quota"), error(404, "model_not_found"), error(500)]
 )
 def test_an_outage_pauses_and_the_same_command_goes_on(tmp_path, down):
-    with pytest.raises(Paused, match="same"):
-        run(tmp_path / "a", lambda body, n: down if n > 9 else writer.answer(body), at={"attempts": 2})
+    with (
+        pytest.raises(Paused, match="same"),
+        Loopback(lambda body, n: down if n > 9 else writer.answer(body)) as server,
+    ):
+        generate(Settings("writer", **SMALL), endpoint(server, attempts=2, in_flight=1), tmp_path / "a")
+    assert len(server.requests) == 9 + (6 if down.status == 500 else 1)  # what is down for all is asked once
     kept = (
         sqlite3.connect(tmp_path / "a" / "answers.sqlite")
         .execute("SELECT COUNT(*) FROM answers")
@@ -337,6 +382,8 @@ def test_an_outage_pauses_and_the_same_command_goes_on(tmp_path, down):
 def test_an_endpoint_that_refuses_everything_is_no_empty_dataset(tmp_path):
     with pytest.raises(Paused, match="refuses every request"):
         run(tmp_path, lambda body, n: error(400, message="max_tokens is too large"), per_cell=3)
+    with pytest.raises(Paused, match="answered nothing"):  # also when they are few
+        run(tmp_path / "few", lambda body, n: error(400), traits=("truthfulness",), domains=("law",), draws=2)
     with sqlite3.connect(tmp_path / "answers.sqlite") as kept:
         assert kept.execute("SELECT COUNT(*) FROM answers").fetchone() == (0,)
 
@@ -353,8 +400,11 @@ def test_a_refused_request_costs_its_draw_only(tmp_path):
 
 def test_without_structured_output_the_schema_is_left_out(tmp_path):
     picky = spoilt(lambda b: "response_format" in b, lambda b: error(400, "unsupported"))
+    with pytest.raises(Paused):
+        run(tmp_path, lambda body, n: error(401) if n > 9 else picky(body, n), at={"in_flight": 1})
     done, server = run(tmp_path, picky, at={"in_flight": 1})
-    assert not done.short and sum("response_format" in body for _, body in server.requests) == 1
+    assert not done.short and len(server.requests) == 16 - 8  # one of the nine was refused
+    assert not any("response_format" in body for _, body in server.requests)  # it was noted
 
 
 def test_a_model_that_writes_nothing_usable_is_stopped(tmp_path):
@@ -410,6 +460,17 @@ def test_the_plan_calls_nothing(tmp_path, capsys):
     )
     said = capsys.readouterr().out
     assert "360 rows" in said and "Calls: 1,440" in said and not (tmp_path / "o").exists()
+
+
+def test_a_key_that_the_server_echoes_is_not_shown(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("PLANTED", "sk-planted-98765")
+    echo = lambda body, n: error(401, message=f"{n} Bearer sk-planted-98765")  # noqa: E731
+    with Loopback(echo) as server:
+        options = ["--model", "m", "--url", server.url, "--key-env", "PLANTED", "--out", str(tmp_path / "o")]
+        assert cli.main(["scenarios", "generate", *options]) == 2
+    said = "".join(capsys.readouterr())
+    assert "Bearer [key]" in said and "planted" not in said
+    assert not any(b"planted" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
 def command(server, folder, **options):

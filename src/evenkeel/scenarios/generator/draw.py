@@ -132,7 +132,7 @@ class _Writer:
 
 def _said(error: UserError) -> str:
     """What the model gets to read: the mistake and the fix, without a file name that means nothing to it."""
-    return f"{error.problem} {error.fix}".strip()
+    return f"{error.problem.rstrip('.')}. {error.fix}".strip()
 
 
 def _writable(text: str) -> str:
