@@ -2,9 +2,9 @@
 
     python scripts/publish.py RUN results/microworld-full --command "evenkeel study microworld-full"
 
-report.html, results.json, results.csv, transcripts.json, study.toml, versions.json and the gates as they are; every plan
-once (arms of one kind share theirs over bases and seeds), every ledger and every step's metrics, compressed; COMMAND.md
-says what made them and how to check it. machine.json stays behind but for hardware and seconds: it holds paths.
+report.html, results.json (compressed), results.csv, transcripts.json, study.toml, versions.json and the gates as they are;
+every plan once (arms of one kind share theirs over bases and seeds), every ledger and every step's metrics, compressed;
+COMMAND.md says what made them and how to check it. machine.json stays behind but for hardware and seconds: it holds paths.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from typing import Any
 
 AS_THEY_ARE = (
     "report.html",
-    "results.json",
     "results.csv",
     "transcripts.json",
     "study.toml",
@@ -59,6 +58,7 @@ def publish(run: Path, out: Path, command: str) -> None:
     out.mkdir(parents=True)
     for name in AS_THEY_ARE:
         shutil.copyfile(run / name, out / name)
+    packed(out / "results.json.gz", (run / "results.json").read_bytes())
     index = read(run / "index.json")
     ledgers, gates, plans = {}, {}, {}
     for base in index["bases"]:
