@@ -203,3 +203,13 @@ def test_in_a_browser_nothing_planted_runs_nothing_is_fetched_and_charts_are_dra
         assert wrong == []
         browser.open(run / "report.html", (390, 844, 1.0))
         assert browser.value("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize(
+    ("p_holm", "said"), [(0.01, "more than surface text"), (0.15, "could still be chance (p = 0.15)")]
+)
+def test_the_first_screen_keeps_to_the_preregistered_correction(p_holm, said):
+    from evenkeel.report.page_setting import _control_sentence
+
+    corrected = {"corrected": {"value": 0.05, "low": 0.01, "high": 0.09}}
+    assert said in _control_sentence(corrected, {"p_holm": p_holm})

@@ -60,7 +60,7 @@ def answer(results: Json) -> Answer:
     held = _last_interaction(results, arm)
     sentences = [
         _spread_sentence(results, arm, comparison),
-        _control_sentence(corrected),
+        _control_sentence(corrected, pick(dicts(results.get("primary")), id="corrected_good_share", arm=arm)),
         _attack_sentence(held),
         _scope_sentence(part(comparison, "mean")),
     ]
@@ -107,7 +107,8 @@ def _spread_sentence(results: Json, arm: str, comparison: Json) -> str:
     return text + "."
 
 
-def _control_sentence(entry: Json) -> str:
+def _control_sentence(entry: Json, claim: Json) -> str:
+    """`claim`: the preregistered one about this number, corrected for its family; it may be empty."""
     corrected = part(entry, "corrected")
     if number(corrected.get("value")) is None:
         why = corrected.get("why") or "no shuffled control was measured"
@@ -116,6 +117,10 @@ def _control_sentence(entry: Json) -> str:
     amount = f"{points(corrected.get('value'))} points"
     if direction == 1:
         kept = f"{amount} of good against harmful behaviour remain after the shuffled control is taken away"
+        holm = number(claim.get("p_holm"))
+        if holm is not None and holm >= 0.05:
+            start = kept[0].upper() + kept[1:]
+            return f"{start}; corrected for all primary claims that could still be chance (p = {holm:.2f})."
         return f"It is more than surface text: {kept}."
     if direction == -1:
         return f"The shuffled control gained more than the world did ({amount}): what rose is surface text."
