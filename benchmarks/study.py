@@ -26,7 +26,7 @@ REFERENCE = {"steps": 10, "arms": 2, "items": 12}
 ARMS = ("trait", "health_only", "no_health_science")
 TEXT = """title = "Growth"
 kind = "microworld"
-label = "speed"
+label = "plumbing"
 [[bases]]
 name = "world-0"
 [seeds]
