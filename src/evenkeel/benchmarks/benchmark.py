@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evenkeel.records.types import Conversation, Reply
+from evenkeel.scenarios.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,16 @@ class Score:
     )  # named numbers of this benchmark, e.g. tests passed
 
 
-Play = Generator[Conversation, Reply, Score]
+@dataclass(frozen=True, slots=True)
+class ToJudge:
+    """A play's question to the judge: this reply, by this scenario's criteria. Answered with the verdicts."""
+
+    scenario: Scenario
+    reply: Reply
+
+
+Verdicts = Mapping[str, float]  # by criterion, each in 0..1
+Play = Generator[Conversation | ToJudge, Any, Score]  # sent: a Reply to a conversation, Verdicts to ToJudge
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,9 @@
 
 A reply depends on the model, the conversation and the stream ("evaluate", seed, benchmark, item, turn), never
 on what else was in its batch. A reply cut off at `max_tokens` is scored as it stands and flagged.
+
+Where a play asks the judge (`yield ToJudge(...)`), the others go on; a verdict that cannot be had after `JUDGED_AGAIN`
+further tries ends the evaluation, because a score over fewer items would not pair with that of another model.
 """
 
 from __future__ import annotations
@@ -13,14 +16,17 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from evenkeel.benchmarks.benchmark import Benchmark, Item, Play, Score, ScoreRow
+from evenkeel.benchmarks.benchmark import Benchmark, Item, Play, Score, ScoreRow, ToJudge, Verdicts
 from evenkeel.engines.interface import Engine, Renderer
+from evenkeel.grading.collect import collect
+from evenkeel.grading.grader import Grader, GradeRequest, again
 from evenkeel.records.errors import UserError
-from evenkeel.records.types import Completion, Conversation, Message, Reply, SampleRequest
+from evenkeel.records.types import Completion, Conversation, Message, Reply, SampleRequest, Scored
 
 Prefix = Callable[[Conversation], Conversation]
 
 MAX_TURNS = 64  # a play that asks for more is taken to be endless
+JUDGED_AGAIN = 2  # tries after a judge gave no verdict
 
 
 class PlayError(UserError):
@@ -41,6 +47,7 @@ class _Game:
     turn: int = 0
     tokens: int = 0
     truncated: bool = False
+    to_judge: ToJudge | None = None  # waits for the judge, not for the model
     score: Score | None = None
 
     @property
@@ -62,13 +69,15 @@ def evaluate(
     temperature: float = 1.0,
     batch_rows: int = 512,
     offers: Collection[str] = (),
+    judge: Grader | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[ScoreRow]:
     """Rows of every item, in the order of benchmarks and their items. For use outside an event loop.
 
     prefix: changes each conversation before it is rendered (a persona prompt); stored conversations show it.
     temperature: 0 is greedy. batch_rows: items in flight at once; bounds memory, changes no result.
-    offers: what this run provides of the things a benchmark may need ("logprobs", "judge", "sandbox").
+    offers: what this run provides of the things a benchmark may need ("logprobs", "sandbox").
+    judge: the held-out judge, for benchmarks that need one; it is then offered too.
     progress: called with (items finished, items).
 
     Raises PlayError naming benchmark and item when a play raises, ends without asking the model anything, or
@@ -84,6 +93,7 @@ def evaluate(
             temperature=temperature,
             batch_rows=batch_rows,
             offers=offers,
+            judge=judge,
             progress=progress,
         )
     )
@@ -99,34 +109,91 @@ async def evaluate_async(
     temperature: float = 1.0,
     batch_rows: int = 512,
     offers: Collection[str] = (),
+    judge: Grader | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[ScoreRow]:
     """`evaluate` for callers that are inside an event loop."""
     if batch_rows < 1:
         raise UserError(f"batch_rows is {batch_rows}", fix="Give at least 1.")
-    _check(benchmarks, offers)
+    _check(benchmarks, (*offers, *(["judge"] if judge else [])))
     total = sum(len(benchmark.items) for benchmark in benchmarks)
     rows: dict[int, ScoreRow] = {}
     waiting = _games(benchmarks, prefix)
     active = list(islice(waiting, batch_rows))
-    while active:
-        pending = {game.request_id: game for game in active}
-        batch = [_request(game, renderer, seed, temperature) for game in active]
-        async for completion in engine.sample(batch):
-            _answer(pending.pop(completion.request), completion, renderer.reply(completion), prefix)
-        if pending:
-            raise RuntimeError(f"the engine returned no completion for request {next(iter(pending))!r}")
-        rows.update((game.index, _row(game, game.score)) for game in active if game.score is not None)
-        active = [game for game in active if game.score is None]
-        active += islice(waiting, batch_rows - len(active))  # items start as others end: batches stay full
-        if progress:
-            progress(len(rows), total)
+    judged: dict[asyncio.Task[Verdicts], _Game] = {}
+    try:
+        while active or judged:
+            if active:
+                await _one_turn(engine, renderer, active, seed, temperature, prefix)
+            else:  # nothing to sample until the judge answers
+                await asyncio.wait(judged, return_when=asyncio.FIRST_COMPLETED)
+            heard = [task for task in judged if task.done()]
+            answered = [judged.pop(task) for task in heard]
+            for task, game in zip(heard, answered, strict=True):
+                _advance(game, task.result(), prefix)
+            moved = [*active, *answered]
+            judged |= {_judging(judge, game): game for game in moved if game.to_judge is not None}
+            rows.update((game.index, _row(game, game.score)) for game in moved if game.score is not None)
+            active = [game for game in moved if game.score is None and game.to_judge is None]
+            active += islice(
+                waiting, max(0, batch_rows - len(active))
+            )  # items start as others end: full batches
+            if progress:
+                progress(len(rows), total)
+    finally:
+        for task in judged:
+            task.cancel()
     return [rows[index] for index in range(total)]
+
+
+async def _one_turn(
+    engine: Engine,
+    renderer: Renderer,
+    active: Sequence[_Game],
+    seed: int,
+    temperature: float,
+    prefix: Prefix | None,
+) -> None:
+    """The model's next reply in every active game."""
+    pending = {game.request_id: game for game in active}
+    batch = [_request(game, renderer, seed, temperature) for game in active]
+    async for completion in engine.sample(batch):
+        _answer(pending.pop(completion.request), completion, renderer.reply(completion), prefix)
+    if pending:
+        raise RuntimeError(f"the engine returned no completion for request {next(iter(pending))!r}")
+
+
+def _judging(judge: Grader | None, game: _Game) -> asyncio.Task[Verdicts]:
+    """The judge at work on what a game asked."""
+    if judge is None:
+        fix = 'Declare needs=("judge",), so that this is known before the first token.'
+        raise PlayError(f"{game.name}: the play asks a judge that this run does not have", fix=fix)
+    assert game.to_judge is not None
+    return asyncio.create_task(_verdicts(judge, game, game.to_judge))
+
+
+async def _verdicts(judge: Grader, game: _Game, asked: ToJudge) -> Verdicts:
+    request = GradeRequest(game.request_id, asked.scenario, asked.reply)
+    reason = ""
+    for number in range(1 + JUDGED_AGAIN):
+        grader = again(judge, number) if number else judge
+        outcome = (await collect(grader, [request]))[request.id]
+        if isinstance(outcome, Scored):
+            return outcome.verdicts
+        reason = outcome.reason
+    raise PlayError(
+        f"{game.name}: the judge gave no verdict in {1 + JUDGED_AGAIN} tries: {reason}",
+        fix="Mend the judge and start the same command again, or leave this item out of the benchmark "
+        "(for all models).",
+    )
 
 
 def opening(item: Item) -> Conversation:
     """The first conversation an item shows, for checks of disjointness and for reading."""
-    return tuple(next(item.play()))
+    first = next(item.play())
+    if isinstance(first, ToJudge):
+        raise PlayError(f'item "{item.id}": the play asks the judge before it asked the model')
+    return tuple(first)
 
 
 def _check(benchmarks: Sequence[Benchmark], offers: Collection[str]) -> None:
@@ -184,9 +251,11 @@ def _answer(game: _Game, completion: Completion, reply: Reply, prefix: Prefix | 
     _advance(game, reply, prefix)
 
 
-def _advance(game: _Game, reply: Reply | None, prefix: Prefix | None) -> None:
+def _advance(game: _Game, answer: Reply | Verdicts | None, prefix: Prefix | None) -> None:
+    game.to_judge = None
     try:
-        asked = tuple(next(game.play) if reply is None else game.play.send(reply))
+        question = next(game.play) if answer is None else game.play.send(answer)
+        asked = () if isinstance(question, ToJudge) else tuple(question)
     except StopIteration as end:
         game.score = _checked(game, end.value)
         return
@@ -198,6 +267,9 @@ def _advance(game: _Game, reply: Reply | None, prefix: Prefix | None) -> None:
             line=frame.lineno,
             fix="A play must score every reply a model can give; correct the benchmark.",
         ) from error
+    if isinstance(question, ToJudge):
+        game.to_judge = question
+        return
     if not asked:
         raise PlayError(f"{game.name}: the play asks with an empty conversation")
     if game.turn == MAX_TURNS:

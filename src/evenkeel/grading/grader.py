@@ -46,3 +46,11 @@ class Grader(Protocol):
     def grade(self, requests: Sequence[GradeRequest]) -> AsyncIterator[tuple[str, Outcome]]:
         """(request id, outcome) as each is ready."""
         ...
+
+
+def again(grader: Grader, number: int = 1) -> Grader:
+    """Who judges the same replies once more, independently of the first time: judges with noise in them have a method
+    `again(number)`; any other grader would say the same and is its own second opinion.
+    """
+    repeat = getattr(grader, "again", None)
+    return repeat(number) if repeat else grader

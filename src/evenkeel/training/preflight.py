@@ -15,7 +15,7 @@ import numpy as np
 
 from evenkeel.engines.interface import Engine, Renderer
 from evenkeel.grading.collect import collect
-from evenkeel.grading.grader import Grader, GradeRequest
+from evenkeel.grading.grader import Grader, GradeRequest, again
 from evenkeel.records.errors import RedLight, UserError
 from evenkeel.records.streams import generator
 from evenkeel.records.types import Scored
@@ -98,8 +98,8 @@ async def preflight_async(
             temperature=config.temperature,
         )
         give_advantages(groups, config)
-        again = await _graded_again(groups, bench, source)
-        checks += _source_checks(source, groups, again)
+        regraded = await _graded_again(groups, bench, source)
+        checks += _source_checks(source, groups, regraded)
         times = [n for name, n in draws["scenario"].items() if name.startswith(f"{source}/")]
         checks.append(limit_check("draws_per_scenario", source, max(times)))
         checks += _expected(source, groups, draws["source"][source], config)
@@ -126,12 +126,12 @@ def require_green(checks: Sequence[Check], allow_red: bool = False) -> list[Chec
     return [replace(check, light="amber") if check.light == "red" else check for check in checks]
 
 
-def _source_checks(source: str, groups: Sequence[Group], again: Sequence[Group]) -> list[Check]:
+def _source_checks(source: str, groups: Sequence[Group], regraded: Sequence[Group]) -> list[Check]:
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     graded = [rollout for rollout in rollouts if rollout.status != "truncated"]
     dead = [all(rollout.advantage is None for rollout in group.rollouts) for group in groups]
     unscorable = sum(rollout.status == "unscorable" for rollout in graded) / len(graded) if graded else None
-    ratio, why = _spread_over_noise(groups, again)
+    ratio, why = _spread_over_noise(groups, regraded)
     return [
         limit_check("truncated", source, sum(r.status == "truncated" for r in rollouts) / len(rollouts)),
         limit_check("dead_groups", source, sum(dead) / len(dead)),
@@ -149,7 +149,7 @@ async def _graded_again(groups: Sequence[Group], bench: Bench, source: str) -> l
             if rollout.status == "scored":
                 requests.append(GradeRequest(f"again/{len(owners)}", group.scenario, rollout.reply))
                 owners.append((group.slot, rollout.completion.sample))
-    outcomes = await collect(bench.grader(source), requests) if requests else {}
+    outcomes = await collect(again(bench.grader(source)), requests) if requests else {}
     second = dict(zip(owners, outcomes.values(), strict=True))
     result = []
     for group in groups:
@@ -171,10 +171,10 @@ async def _graded_again(groups: Sequence[Group], bench: Bench, source: str) -> l
     return result
 
 
-def _spread_over_noise(groups: Sequence[Group], again: Sequence[Group]) -> tuple[float | None, str]:
+def _spread_over_noise(groups: Sequence[Group], regraded: Sequence[Group]) -> tuple[float | None, str]:
     """Mean spread inside groups over the standard deviation of one grading; None without noise or replies."""
     first_PG, included_PG = rewards_of(groups)
-    second_PG, also_PG = rewards_of(again)
+    second_PG, also_PG = rewards_of(regraded)
     both_PG = included_PG & also_PG
     if not both_PG.any():
         return None, "no reply was graded twice"
