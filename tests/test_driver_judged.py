@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from driver_tiny import WordRenderer, benchmark, tiny_checkpoint, tiny_engine, user
 
+from driver_tiny import WordRenderer, benchmark, tiny_checkpoint, tiny_engine, user
 from evenkeel.benchmarks.benchmark import Score, ToJudge
 from evenkeel.benchmarks.driver import PlayError, evaluate
 from evenkeel.records.errors import UserError
