@@ -17,7 +17,7 @@ from evenkeel.records.canonical import content_hash
 from evenkeel.records.errors import UserError, did_you_mean
 from evenkeel.scenarios.disjoint import require_disjoint_triples
 from evenkeel.scenarios.scenario import Scenario
-from evenkeel.study.materials import Materials
+from evenkeel.study.materials import Materials, Tools
 
 MIXTURE = {"tasks": 0.7, "howto": 0.3}
 DEFAULTS = {"scenarios_per_cell": 16, "tasks": 1400, "howto": 600}
@@ -37,12 +37,16 @@ def load(settings: Mapping[str, Any], *, items_per_benchmark: int) -> Materials:
     traits = trait_benchmarks(language, max(items_per_benchmark // 2, 4))
     _require_disjoint(language, sources, [*benchmarks, *traits])
     verifiable = Verifiable(language)
+    tools = Tools(
+        renderer=renderer,
+        graders={"trait": TraitRubric(language), **dict.fromkeys(MIXTURE, verifiable)},
+        helpfulness=Helpfulness(language),
+        attack=attack(language, renderer),
+    )
     return Materials(
         name="microworld", version=content_hash({"language": language.version, "settings": chosen}, 8),
-        renderer=renderer, sources=sources, mixture=MIXTURE,
-        graders={"trait": TraitRubric(language), **dict.fromkeys(MIXTURE, verifiable)},
-        helpfulness=Helpfulness(language), benchmarks=benchmarks, trait_benchmarks=traits,
-        panel_in=PANEL_IN, panel_out=PANEL_OUT, ladders=ladders(language), attack=attack(language, renderer),
+        tools=lambda base, run: tools, sources=sources, mixture=MIXTURE, benchmarks=benchmarks, trait_benchmarks=traits,
+        panel_in=PANEL_IN, panel_out=PANEL_OUT, ladders=ladders(language),
         length_of=lambda scenario: reply_length(language, scenario),
         gate=lambda engine, items: persona_gaps(engine, renderer, language, items=items),
     )  # fmt: skip

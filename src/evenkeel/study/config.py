@@ -14,6 +14,7 @@ from typing import Any
 
 from evenkeel.records.config import Source, build, read_toml, setting
 from evenkeel.records.errors import UserError, did_you_mean
+from evenkeel.study.materials import check_settings
 from evenkeel.training.algorithms import ALGORITHMS
 from evenkeel.training.arms import KINDS
 
@@ -166,6 +167,7 @@ def read_study(
     if quick and study.label == "result":
         raise laid.error('a quick look is not a result: [quick] needs label = "quick look"', ("label",))
     require_possible(study, laid if quick else source, kinds)
+    check_settings(study.kind, laid if quick else source)
     return study
 
 

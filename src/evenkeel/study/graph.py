@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evenkeel.records.canonical import content_hash, plain
+from evenkeel.records.canonical import canonical_json, content_hash, plain
 from evenkeel.records.machine import code_hash, module_names
 from evenkeel.study.config import BASE, ArmSettings, BaseSettings, Study
-from evenkeel.study.materials import CODE, Materials, base_folder, checkpoint_hash
+from evenkeel.study.materials import CODE, Materials, base_folder, checkpoint_hash, same_result
 from evenkeel.study.stages import Stage
 from evenkeel.training.arms import arm_named
 
 # What decides a number, file by file where a folder holds other things too; a test compares it with the imports.
 TRAINING = (
-    "records", "engines/interface.py", "engines/native", "scenarios/scenario.py", "scenarios/disjoint.py",
+    "records", "engines/interface.py", "engines/native", "engines/threaded.py", "scenarios/scenario.py", "scenarios/disjoint.py",
     "grading/grader.py", "grading/aggregate.py", "grading/collect.py", "training", "study/work.py",
 )  # fmt: skip
 MEASURING = (*TRAINING, "benchmarks")
@@ -82,12 +82,16 @@ class _Maker:
     def code(self, parts: tuple[str, ...]) -> str:
         return code_hash((*parts, "study/materials.py", *CODE[self.study.kind]))
 
+    def local(self, folder: Path) -> dict[str, str]:
+        """What a stage needs and no number depends on: where the base lies, the settings with their addresses."""
+        return {"base": str(folder), "settings": canonical_json(self.study.settings)}
+
 
 def make_graph(study: Study, materials: Materials) -> Graph:
     """The stages of a study. Raises UserError when a base or ladder does not exist."""
     about = {
         "kind": study.kind,
-        "settings": study.settings,
+        "settings": same_result(study.kind, study.settings),
         "items": study.evaluation.items,
         "version": materials.version,
     }
@@ -155,7 +159,7 @@ def _gate(maker: _Maker, base: BaseSettings, folder: Path, weights: str) -> Stag
             "allow_red": maker.study.label != "result",
             "code": maker.code(MEASURING),
         },
-        local={"base": str(folder)},
+        local=maker.local(folder),
         cost=2 * len(maker.materials.benchmarks) * items * PER_ROW,
     )
 
@@ -170,7 +174,7 @@ def _model(
     gate: Stage | None,
 ) -> Model:
     """The stages of one model: training unless it is the base, scores under every condition."""
-    local = {"base": str(folder)}
+    local = maker.local(folder)
     train = None if arm is None else _train(maker, base, arm, seed, local, weights, gate)
     name = f"{base.name}/{arm.name if arm else BASE}/{seed}"
     common = {

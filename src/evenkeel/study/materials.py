@@ -14,18 +14,31 @@ from evenkeel.grading.grader import Grader
 from evenkeel.persistence.finetune import FinetuneAttack
 from evenkeel.persistence.persona import PersonaLadder
 from evenkeel.records.canonical import content_hash, file_hash
+from evenkeel.records.config import Source
 from evenkeel.records.errors import UserError, did_you_mean
 from evenkeel.scenarios.scenario import Scenario
 from evenkeel.training.arms import Arm
 from evenkeel.training.plan import TRAIT_SOURCE, Plan, make_plan
 
-LOADERS: Mapping[str, str] = {"microworld": "evenkeel.microworld.materials:load"}
+LOADERS: Mapping[str, str] = {
+    "microworld": "evenkeel.microworld.materials:load",
+    "text": "evenkeel.text.materials:load",
+}
 """Kind of study -> what loads its materials: load(settings, items_per_benchmark=N) -> Materials."""
 
 BASES: Mapping[str, str] = {"microworld": "evenkeel.microworld.bases:base_folder"}
-"""Kind of study -> what finds a packaged base by name."""
+"""Kind of study -> what finds a packaged base by name; other kinds name folders."""
 
-CODE: Mapping[str, tuple[str, ...]] = {"microworld": ("microworld",)}
+SETTINGS: Mapping[str, str] = {"text": "evenkeel.text.settings:read"}
+"""Kind of study -> what checks its [settings] where the lines of the file are known: read(Source)."""
+
+SAME_RESULT: Mapping[str, str] = {"text": "evenkeel.text.settings:without_operation"}
+"""Kind of study -> its settings without those that change no number: addresses, rates, names of keys."""
+
+CODE: Mapping[str, tuple[str, ...]] = {
+    "microworld": ("microworld",),
+    "text": ("text", "grading", "scenarios", "engines"),
+}
 """Kind of study -> folders of the package whose content decides its materials."""
 
 
@@ -34,24 +47,34 @@ Gaps = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
+class Tools:
+    """What renders, judges and attacks the models of one base."""
+
+    renderer: Renderer
+    graders: Mapping[str, Grader]  # by source
+    helpfulness: Grader  # replaces the trait grader in an arm that rewards helpfulness
+    attack: FinetuneAttack
+    judge: Grader | None = None  # held out, for benchmarks that need one
+    template: str = ""  # id of the renderer, where a base brings its own
+    overlap: bool = False  # judging waits for somebody else: sample in a thread, so that both go on
+
+
+@dataclass(frozen=True)
 class Materials:
     """Everything a study needs beside the models."""
 
     name: str
     version: str
-    renderer: Renderer
+    tools: Callable[[Path, Path], Tools]  # of a base's folder, in a run directory
     sources: Mapping[
         str, tuple[Scenario, ...]
     ]  # by source; "trait" holds the training scenarios of all traits
     mixture: Mapping[str, float]  # share of each standard source; sums to 1
-    graders: Mapping[str, Grader]  # by source
-    helpfulness: Grader  # replaces the trait grader in an arm that rewards helpfulness
     benchmarks: tuple[Benchmark, ...]
     trait_benchmarks: tuple[Benchmark, ...]  # "trait_eval:TRAIT", held-out scenarios
     panel_in: tuple[str, ...]  # benchmarks in the attack's domain
     panel_out: tuple[str, ...]  # and outside it
     ladders: tuple[PersonaLadder, ...]
-    attack: FinetuneAttack
     length_of: Callable[[Scenario], int] | None = (
         None  # expected length of a reply, for matching the baseline
     )
@@ -109,7 +132,23 @@ def load_materials(kind: str, settings: Mapping[str, Any], items: int) -> Materi
 
 def base_folder(kind: str, name: str) -> Path:
     """Where a packaged base lies. Raises UserError when there is none of this name."""
+    if kind not in BASES:
+        raise UserError(
+            f'base "{name}" has no folder, and no bases of kind "{kind}" ship with the package',
+            fix=f'Give [[bases]] a folder = "..." with a Hugging Face checkpoint for "{name}".',
+        )
     return Path(_named(BASES[kind])(name))
+
+
+def check_settings(kind: str, source: Source) -> None:
+    """Raises UserError at the line of a wrong setting, for kinds that have a schema of their own."""
+    if kind in SETTINGS:
+        _named(SETTINGS[kind])(source)
+
+
+def same_result(kind: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings that decide a number: a stage is not made again because a judge has moved to another port."""
+    return _named(SAME_RESULT[kind])(settings) if kind in SAME_RESULT else settings
 
 
 def checkpoint_hash(folder: Path) -> str:
@@ -133,15 +172,11 @@ def _named(place: str) -> Callable[..., Any]:
 
 
 def _require_complete(materials: Materials) -> None:
-    """Every source of the mixture exists and has a grader; every panel benchmark exists."""
+    """Every source of the mixture exists; every panel benchmark exists."""
     for source in (*materials.mixture, TRAIT_SOURCE):
         if not materials.sources.get(source):
             fix = did_you_mean(source, materials.sources)
             raise UserError(f'{materials.id}: the source "{source}" has no scenarios.', fix=fix)
-        if source not in materials.graders:
-            raise UserError(
-                f'{materials.id}: the source "{source}" has no grader', fix="Add one to `graders`."
-            )
     total = sum(materials.mixture.values())
     if abs(total - 1) > 1e-9:
         raise UserError(f"{materials.id}: the shares of the standard sources sum to {total:g}, not 1")

@@ -20,12 +20,13 @@ from evenkeel.benchmarks.benchmark import Benchmark, ScoreRow
 from evenkeel.benchmarks.driver import evaluate
 from evenkeel.benchmarks.protocol import protocol_of
 from evenkeel.benchmarks.scores import read_scores, write_scores
+from evenkeel.engines.interface import Engine
 from evenkeel.engines.native.engine import NativeEngine
 from evenkeel.persistence.finetune import run_attack
 from evenkeel.persistence.persona import prefix
 from evenkeel.records.canonical import canonical_json
 from evenkeel.records.files import write_json
-from evenkeel.study.materials import Materials, first_items, load_materials
+from evenkeel.study.materials import Materials, Tools, first_items, load_materials
 from evenkeel.study.stages import Task
 from evenkeel.training.arms import arm_named
 from evenkeel.training.loop import RLConfig, train_arm
@@ -38,10 +39,10 @@ EXPLORATORY_BELOW = 0.3  # gap of a format in a base; design.md, table of the pr
 
 def gate(task: Task) -> None:
     """The persona gap of a base by format, its light, and which formats are exploratory from here on."""
-    materials = _materials(task.inputs)
+    materials = _materials(task)
     if materials.gate is None:
         raise ValueError("a gate stage without a gate")
-    gaps = materials.gate(_engine(Path(task.local["base"]), materials), task.inputs["items"])
+    gaps = materials.gate(_engine(Path(task.local["base"]), _tools(task)), task.inputs["items"])
     by_format = {name: row["gap"] for name, row in gaps.items()}
     checks = gap_checks(by_format, control=task.inputs["control"])
     checks = require_green(checks, task.inputs["allow_red"])
@@ -52,19 +53,20 @@ def gate(task: Task) -> None:
 def train(task: Task) -> None:
     """Preflight on the base, then RL. Continues a half-made folder; the bytes are the same either way."""
     inputs, rl = task.inputs, task.inputs["rl"]
-    materials = _materials(inputs)
-    engine = _engine(Path(task.local["base"]), materials)
+    materials, tools = _materials(task), _tools(task)
+    engine = _engine(Path(task.local["base"]), tools)
     config = rl_config(rl)
     arm = arm_named(inputs["arm"]["name"])
     plan = materials.plan(arm, steps=rl["steps"], prompts=rl["prompts"], seed=inputs["plan_seed"])
-    graders = dict(materials.graders)
+    graders = dict(tools.graders)
     if arm.reward == "helpfulness":
-        graders[TRAIT_SOURCE] = materials.helpfulness
+        graders[TRAIT_SOURCE] = tools.helpfulness
     aggregate_how = {source: materials.aggregate.get(source, "weighted") for source in materials.sources}
+    sampling = _threaded(engine) if tools.overlap else engine
     if not (task.folder / PREFLIGHT).exists():
         checks = preflight(
-            engine,
-            materials.renderer,
+            sampling,
+            tools.renderer,
             plan,
             materials.sources,
             graders,
@@ -76,8 +78,8 @@ def train(task: Task) -> None:
         checks = require_green(checks, inputs["allow_red"])
         write_json(task.folder / PREFLIGHT, {"checks": checks})
     train_arm(
-        engine,
-        materials.renderer,
+        sampling,
+        tools.renderer,
         plan,
         materials.sources,
         graders,
@@ -98,7 +100,7 @@ def rl_config(rl: Mapping[str, Any]) -> RLConfig:
 def score(task: Task) -> None:
     """All benchmarks and the held-out trait scenarios, bare or behind a persona prompt (then the panel only)."""
     inputs = task.inputs
-    materials = _materials(inputs)
+    materials, tools = _materials(task), _tools(task)
     persona = inputs.get("persona")
     if persona:
         benchmarks = materials.panel(inputs["panel_items"])
@@ -109,16 +111,17 @@ def score(task: Task) -> None:
         benchmarks = (*materials.benchmarks, *first_items(materials.trait_benchmarks, inputs["trait_items"]))
         change, condition = None, None
     rows = evaluate(
-        _engine(_model(task), materials),
-        materials.renderer,
+        _engine(_model(task), tools),
+        tools.renderer,
         benchmarks,
         seed=inputs["evaluation_seed"],
         prefix=change,
         temperature=inputs["temperature"],
         batch_rows=inputs["batch_rows"],
+        judge=tools.judge,
         progress=task.progress,
     )
-    _write(task.folder, materials, benchmarks, rows, inputs["temperature"], condition)
+    _write(task, task.folder, benchmarks, rows, condition)
 
 
 def attack(task: Task) -> None:
@@ -127,10 +130,10 @@ def attack(task: Task) -> None:
     Dose 0 is the bare score of the same items: same weights, same streams.
     """
     inputs = task.inputs
-    materials = _materials(inputs)
+    materials, tools = _materials(task), _tools(task)
     benchmarks = materials.panel(inputs["panel_items"])
     doses = tuple(inputs["doses"])
-    engine = _engine(_model(task), materials)
+    engine = _engine(_model(task), tools)
     settings: dict[str, Any] = {"steps": doses} if inputs["which"] == "bad" else {"good_steps": doses}
     if inputs["learning_rate"] is not None:
         settings["learning_rate"] = inputs["learning_rate"]
@@ -143,16 +146,17 @@ def attack(task: Task) -> None:
         else:
             rows = evaluate(
                 engine,
-                materials.renderer,
+                tools.renderer,
                 benchmarks,
                 seed=inputs["evaluation_seed"],
                 temperature=inputs["temperature"],
                 batch_rows=inputs["batch_rows"],
+                judge=tools.judge,
             )
-        _write(task.folder / f"dose-{steps}", materials, benchmarks, rows, inputs["temperature"], None)
+        _write(task, task.folder / f"dose-{steps}", benchmarks, rows, None)
         task.progress(doses.index(steps) + 1, len(doses))
 
-    run_attack(engine, replace(materials.attack, **settings), inputs["which"], at_dose)
+    run_attack(engine, replace(tools.attack, **settings), inputs["which"], at_dose)
 
 
 def analysis(task: Task) -> None:
@@ -171,9 +175,15 @@ def _call(module: str, name: str) -> Callable[..., Any]:
     return function
 
 
-def _materials(inputs: Mapping[str, Any]) -> Materials:
-    about = inputs["materials"]
-    return _loaded(about["kind"], canonical_json(about["settings"]), about["items"])
+def _materials(task: Task) -> Materials:
+    about = task.inputs["materials"]
+    settings = task.local.get("settings") or canonical_json(about["settings"])
+    return _loaded(about["kind"], settings, about["items"])
+
+
+def _tools(task: Task) -> Tools:
+    """What the base of this task is rendered, judged and attacked with."""
+    return _materials(task).tools(Path(task.local["base"]), task.run)
 
 
 @lru_cache(maxsize=2)
@@ -188,8 +198,14 @@ def _set_one_thread() -> None:
         torch.set_num_threads(1)
 
 
-def _engine(folder: Path, materials: Materials) -> NativeEngine:
-    return NativeEngine.from_pretrained(folder, stop_tokens=materials.renderer.stop_tokens)
+def _engine(folder: Path, tools: Tools) -> NativeEngine:
+    return NativeEngine.from_pretrained(folder, stop_tokens=tools.renderer.stop_tokens)
+
+
+def _threaded(engine: NativeEngine) -> Engine:
+    from evenkeel.engines.threaded import Threaded
+
+    return Threaded(engine)
 
 
 def _model(task: Task) -> Path:
@@ -203,16 +219,17 @@ def _bare_rows(folder: Path, benchmarks: Sequence[Benchmark]) -> list[ScoreRow]:
 
 
 def _write(
-    folder: Path,
-    materials: Materials,
-    benchmarks: Sequence[Benchmark],
-    rows: Sequence[ScoreRow],
-    temperature: float,
-    condition: str | None,
+    task: Task, folder: Path, benchmarks: Sequence[Benchmark], rows: Sequence[ScoreRow], condition: str | None
 ) -> None:
+    tools = _tools(task)
+    judge = f"{tools.judge.name} {tools.judge.version}" if tools.judge else None
     protocols = {
         benchmark.name: protocol_of(
-            benchmark, renderer=materials.id, temperature=temperature, prefix=condition
+            benchmark,
+            renderer=tools.template or _materials(task).id,
+            temperature=task.inputs["temperature"],
+            prefix=condition,
+            judge=judge if "judge" in benchmark.needs else None,
         )
         for benchmark in benchmarks
     }
