@@ -11,7 +11,7 @@ RUN ?= runs/microworld
 N ?= 1
 ONE_THREAD = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: setup study test test-kill lint types screenshots wheel clean
+.PHONY: setup study test test-kill smoke-text lint types screenshots wheel clean
 
 setup: $(VENV)/.ready
 
@@ -31,6 +31,10 @@ test: setup
 # Kills the nano study N times at random moments of every stage, main and worker processes alike.
 test-kill: setup
 	$(ONE_THREAD) EVENKEEL_KILLS=$(N) $(BIN)/python -m pytest -m kill
+
+# A study on text from base to report with a tiny model and a judge that goes by rules.
+smoke-text: setup
+	$(ONE_THREAD) $(BIN)/python scripts/smoke_text.py
 
 lint: setup
 	$(BIN)/ruff check src tests

@@ -19,7 +19,7 @@ LAYERS = (
     "cli",
 )
 REPORT_READS = {"records"}  # analysis and report read run directories and nothing else
-WORLD = "microworld"
+WORLDS = ("microworld", "text")  # kinds of study, beside study's own materials
 WORLD_LOADER = {"study/materials.py", "cli.py"}  # the loader table, and `evenkeel microworld ...`
 
 
@@ -43,7 +43,7 @@ def imported_layers(tree):
             continue
         for part in parts:
             pieces = part.split(".")
-            if pieces[0] == "evenkeel" and len(pieces) > 1 and pieces[1] in (*LAYERS, WORLD):
+            if pieces[0] == "evenkeel" and len(pieces) > 1 and pieces[1] in (*LAYERS, *WORLDS):
                 yield pieces[1], node.lineno
 
 
@@ -54,7 +54,7 @@ def test_no_module_imports_from_a_layer_above_its_own():
         if own not in LAYERS:
             continue
         for layer, line in imported_layers(tree):
-            if layer == WORLD or LAYERS.index(layer) > LAYERS.index(own):
+            if layer in WORLDS or LAYERS.index(layer) > LAYERS.index(own):
                 wrong.append(f"{name}:{line} imports {layer}")
     assert not wrong
 
@@ -70,33 +70,33 @@ def test_the_report_reads_run_directories_only():
     assert not wrong
 
 
-def test_the_microworld_stands_under_study():
+def test_the_kinds_of_study_stand_under_study():
     wrong = [
         f"{name}:{line} imports {layer}"
         for name, tree in modules()
-        if layer_of(name) == WORLD
+        if layer_of(name) in WORLDS
         for layer, line in imported_layers(tree)
-        if layer == "cli"
+        if layer == "cli" or (layer in WORLDS and layer != layer_of(name))
     ]
     assert not wrong
 
 
-def test_only_the_loader_table_names_the_microworld():
+def test_only_the_loader_table_names_a_kind_of_study():
     naming = {
         name
         for name, tree in modules()
-        if layer_of(name) != WORLD
+        if layer_of(name) not in WORLDS
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
-        and f"evenkeel.{WORLD}" in node.value
+        and any(f"evenkeel.{world}" in node.value for world in WORLDS)
     }
     assert naming <= WORLD_LOADER
 
 
 def test_every_folder_is_a_layer():
     folders = {path.name for path in ROOT.iterdir() if path.is_dir() and any(path.glob("*.py"))}
-    assert folders <= {*LAYERS, WORLD}
+    assert folders <= {*LAYERS, *WORLDS}
 
 
 def test_files_and_functions_stay_small():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ def run(prepared: Prepared, folder: Path, *, workers: int, watcher: Watcher, ver
         for stage in everything:
             check(folder, stage, full=verify)
         _require_space(folder, prepared)
+        _require_tools(folder, prepared, everything)
         write_text(folder / STUDY, write_toml(prepared.study))
         _remove_half_written(folder)
         write_json(folder / VERSIONS, {**versions(), "code": results_code(prepared.study.kind)})
@@ -78,6 +79,13 @@ def run(prepared: Prepared, folder: Path, *, workers: int, watcher: Watcher, ver
         link(folder, prepared.graph.index)
         made += execute(folder, [prepared.graph.page], workers=1, watcher=watcher, record=clock.record)
     return made
+
+
+def _require_tools(folder: Path, prepared: Prepared, stages: Sequence[Stage]) -> None:
+    """A template that cannot be used or a key that is not set is found before any work, not in a worker."""
+    todo = [stage for stage in stages if not is_done(folder, stage)]
+    for base in sorted({stage.local["base"] for stage in todo if "base" in stage.local}):
+        prepared.materials.tools(Path(base), folder)
 
 
 def require_run(folder: Path) -> None:
