@@ -4,6 +4,7 @@ import asyncio
 import json
 import multiprocessing
 import sqlite3
+from contextlib import aclosing
 
 import pytest
 
@@ -31,9 +32,10 @@ def request(text: str, number: int = 0) -> GradeRequest:
     return GradeRequest(f"r{number}", SCENARIO, Reply(text, text))
 
 
-def judged(server: Loopback, path, texts, *, sample: int = 0, **changes):
+def judged(server: Loopback, path, texts, *, sample: int = 0, endpoint=None, **changes):
     """(outcomes in order, usage) of these replies."""
-    endpoint = EndpointConfig(server.url, "rule", timeout_s=2.0, attempts=2, pause_s=0.01)
+    fast = {"timeout_s": 2.0, "attempts": 2, "pause_s": 0.01} | (endpoint or {})
+    endpoint = EndpointConfig(server.url, "rule", **fast)
 
     async def run():
         async with RubricJudge(
@@ -81,10 +83,10 @@ def spoilt(text):
         (spoilt(completion("{}", finish="length")), "cut off"), (spoilt(completion("", refusal="no")), "refused"),
         (spoilt(completion("", finish="content_filter")), "refused"), (spoilt(error(500)), "server error"),
         (spoilt(Response(b"{", 200)), "malformed"), (spoilt(Response(reset=True)), "connection"),
-        (lambda body, n: answer(body, leave_out=1), "no verdict on leaf"),
+        (lambda body, n: answer(body, leave_out=1), "no verdict on a criterion: leaf"),
         (lambda body, n: answer(body, add="milk"), "not asked"),
-        (lambda body, n: answer(body, add="leaf"), "two verdicts on leaf"),
-        (lambda body, n: answer(body, contradict=True), "contradicts its reason"),
+        (lambda body, n: answer(body, add="leaf"), "two verdicts on one criterion: leaf"),
+        (lambda body, n: answer(body, contradict=True), "contradicts its reason: leaf"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_judged_is_unscorable_and_says_why(tmp_path, behave, reason):
@@ -124,6 +126,129 @@ def test_too_many_unscorable_replies_pause(tmp_path):
     with Loopback(behave) as server:  # a rate above it is a rate that the user allowed
         outcomes, _ = judged(server, tmp_path, [f"tea {n}" for n in range(60)], form="json", pause_above=0.5)
     assert sum(isinstance(outcome, Unscorable) for outcome in outcomes) == 11
+
+
+def test_what_gave_no_verdict_is_asked_for_again_after_the_pause(tmp_path):
+    texts = [f"tea {n}" for n in range(60)]
+
+    def broken(body, n):
+        return completion("what?") if "tea 3" in question_of(body) else answer(body)
+
+    with Loopback(broken) as server, pytest.raises(JudgePaused, match="are asked for again"):
+        judged(server, tmp_path, texts, form="json")
+    with Loopback(lambda body, n: answer(body)) as server:  # mended
+        outcomes, usage = judged(server, tmp_path, texts, form="json")
+    assert all(isinstance(outcome, Scored) for outcome in outcomes) and usage.hits > 0
+
+
+def test_a_killed_run_reads_what_gave_no_verdict_from_the_cache_too(tmp_path):
+    with Loopback(lambda body, n: completion("what?")) as server:
+        first, _ = judged(server, tmp_path, ["tea"], form="json")
+    with Loopback(lambda body, n: answer(body)) as server:
+        again, usage = judged(server, tmp_path, ["tea"], form="json")
+    assert again == first and isinstance(first[0], Unscorable) and usage.hits == 1 and not server.requests
+    assert usage.reasons == {"the judge's answer cannot be read": 1}
+
+
+@pytest.mark.parametrize("down", [error(500), Response(reset=True), Response(delay=9), error(429)])
+def test_a_server_that_answers_nothing_is_an_outage(tmp_path, down):
+    endpoint = {"timeout_s": 0.05, "attempts": 1}
+    with (
+        Loopback(lambda body, n: down) as server,
+        pytest.raises(JudgePaused, match="10 calls in a row") as caught,
+    ):
+        judged(server, tmp_path, [f"tea {n}" for n in range(12)], form="json", endpoint=endpoint)
+    assert "start the same command again" in str(caught.value)
+
+
+def test_after_a_pause_nobody_pays_for_another_call(tmp_path):
+    stops = Loopback(lambda body, n: error(402) if n == 3 else answer(body))
+
+    async def run(server):
+        async with RubricJudge(
+            JudgeConfig(EndpointConfig(server.url, "rule")), tmp_path / "c.sqlite"
+        ) as judge:
+            first = await collect(judge, [request("tea", 0), request("cup", 1)])
+            for text in ("rum", "milk"):
+                with pytest.raises(JudgePaused):
+                    await collect(judge, [request(text)])
+            assert (
+                await collect(judge, [request("tea", 0), request("cup", 1)]) == first
+            )  # kept answers are free
+
+    with stops as server:
+        asyncio.run(run(server))
+    assert len(server.requests) == 3
+
+
+def test_equal_replies_cost_one_call_and_get_one_verdict(tmp_path):
+    changeable = Loopback(lambda body, n: answer(body) if n == 1 else answer(body, contradict=True))
+    with changeable as server:
+        outcomes, usage = judged(server, tmp_path, ["tea"] * 8)
+    assert len(server.requests) == 1 and (usage.calls, usage.hits) == (1, 7)
+    assert outcomes == [outcomes[0]] * 8 and isinstance(outcomes[0], Scored)
+
+
+def test_the_form_that_an_endpoint_takes_is_remembered(tmp_path):
+    with Loopback(lambda body, n: error(400) if "response_format" in body else answer(body)) as server:
+        first, _ = judged(server, tmp_path, ["tea", "cup"])
+        again, usage = judged(server, tmp_path, ["tea", "cup"])
+    assert again == first and usage.calls == 0 and usage.hits == 2
+    assert len(server.requests) <= 4
+
+
+def test_one_refused_reply_does_not_change_the_form_of_the_others(tmp_path):
+    """A context that is too long is a bad request as well, in either form."""
+    with Loopback(lambda body, n: error(400) if "long" in question_of(body) else answer(body)) as server:
+
+        async def run():
+            judge = RubricJudge(JudgeConfig(EndpointConfig(server.url, "rule")), tmp_path / "c.sqlite")
+            async with judge:
+                return [
+                    await collect(judge, [request(text)]) for text in ("long tea", "tea", "long cup", "cup")
+                ]
+
+        outcomes = [outcome["r0"] for outcome in asyncio.run(run())]
+    assert [isinstance(outcome, Scored) for outcome in outcomes] == [False, True, False, True]
+    forms = ["response_format" in body for _, body in server.requests]
+    assert forms == [
+        True,
+        False,
+        True,
+        True,
+        True,
+    ]  # tags were tried once, before the endpoint had shown what it takes
+
+
+@pytest.mark.parametrize(
+    ("reason", "says"),
+    [
+        ("It names tea. Therefore met.", True), ("Therefore, it is not met.", False), ("Thus unmet.", False),
+        ("The criterion is not met.", False), ("This has not been met", False), ("So it is only partly met.", False),
+        ("Verdict: **not met**", False), ("It does not meet the criterion.", False), ("It fails to meet this criterion.", False),
+        ("It clearly meets the criterion.", True), ("One could say it is not met, but tea is named. Therefore met.", True),
+        ("The first half is met, the rest is missing. Therefore not met.", False),
+        ("They met a friend at noon.", None), ("The user's needs were met.", None), ("It depends on whether it is met", None),
+        ("The reply names tea.", None), ("It met the user with warmth.", None),
+    ],
+)  # fmt: skip
+def test_what_a_reason_concludes(reason, says):
+    assert judge_prompt.concluded(reason) is says
+
+
+@pytest.mark.parametrize("form", ["json", "tags"])
+@pytest.mark.parametrize("met", [True, False])
+def test_a_verdict_against_its_own_reason_is_none(tmp_path, form, met):
+    reason = f"The criterion is {'not ' * met}met."
+    text = json.dumps({"verdicts": [{"id": c.id, "reason": reason, "met": met} for c in CRITERIA]})
+    if form == "tags":
+        verdict = "met" if met else "not met"
+        text = "\n".join(
+            f'<criterion id="{c.id}">{reason}<verdict>{verdict}</verdict></criterion>' for c in CRITERIA
+        )
+    with Loopback(lambda body, n: completion(text)) as server:
+        [outcome], _ = judged(server, tmp_path, ["tea"], form=form)
+    assert outcome == Unscorable("a verdict contradicts its reason: leaf")
 
 
 def test_continuous_verdicts_are_probabilities(tmp_path):
@@ -177,8 +302,8 @@ def test_role_model_prompt_and_sample_are_different_questions():
 def _fill(path, start):
     cache = JudgeCache(path)
     for n in range(start, start + 150):
-        cache.start(str(n % 200))
-        cache.put(str(n % 200), "train", "m", Answer(f"text {n % 200}", "stop", 1, 1, 1))
+        cache.begin(str(n % 200))
+        cache.put(str(n % 200), "m", Answer(f"text {n % 200}", "stop", 1, 1, 1))
     cache.close()
 
 
@@ -191,20 +316,50 @@ def test_two_processes_share_a_cache(tmp_path):
         worker.join(60)
         assert worker.exitcode == 0
     cache = JudgeCache(tmp_path / "c.sqlite")
-    assert len(cache) == 200 and cache.get("77").text == "text 77" and cache.lost() == 0
+    assert len(cache) == 200 and cache.get("77").text == "text 77"
+    total = cache.totals()["train"]
+    assert (total.calls, total.prompt_tokens, total.lost, total.hits) == (300, 300, 0, 1)
+
+
+def test_of_two_answers_to_a_question_the_first_is_everybodys(tmp_path):
+    one, other = JudgeCache(tmp_path / "c.sqlite"), JudgeCache(tmp_path / "c.sqlite")
+    first, second = (Answer(text, "stop", 1, 1, 1) for text in ("first", "second"))
+    for cache in (one, other):
+        cache.begin("question")
+    assert one.put("question", "m", first) == first == other.put("question", "m", second)
 
 
 def _begin(path):
-    JudgeCache(path).start("never answered")
+    JudgeCache(path, run="an arm").begin("never answered")
 
 
-def test_calls_lost_in_a_kill_are_counted(tmp_path):
+def test_calls_lost_in_a_kill_are_counted_once_and_for_all(tmp_path):
     worker = multiprocessing.get_context("spawn").Process(target=_begin, args=(tmp_path / "cache.sqlite",))
     worker.start()
     worker.join(60)
     with Loopback(lambda body, n: answer(body)) as server:
         _, usage = judged(server, tmp_path, ["tea"])
     assert usage.lost == 1
+    cache = JudgeCache(tmp_path / "cache.sqlite")
+    assert cache.used.lost == 0  # it was booked, where it belongs
+    assert (cache.totals("an arm")["train"].lost, cache.totals()["train"].lost, cache.calls()) == (1, 0, 2)
+
+
+def test_a_call_that_is_given_up_is_lost_and_one_that_fails_is_not(tmp_path):
+    def behave(body, n):
+        return error(500) if "tea 0" in question_of(body) else Response(answer(body).body, delay=5)
+
+    async def run(server):
+        endpoint = EndpointConfig(server.url, "rule", attempts=1)
+        async with RubricJudge(JudgeConfig(endpoint, form="json"), tmp_path / "cache.sqlite") as judge:
+            async with aclosing(judge.grade([request(f"tea {n}", n) for n in range(3)])) as graded:
+                await anext(graded)
+            return judge.usage
+
+    with Loopback(behave) as server:
+        usage = asyncio.run(run(server))
+    assert (usage.calls, usage.failed, usage.lost) == (3, 1, 2)
+    assert JudgeCache(tmp_path / "cache.sqlite").totals()["train"] == usage
 
 
 def test_a_file_that_is_no_cache_is_named(tmp_path):

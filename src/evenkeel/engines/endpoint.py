@@ -8,13 +8,17 @@ quota, a wrong key or an unknown model are not. The key's name travels, the key 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+from weakref import WeakKeyDictionary
 
 from evenkeel.engines.limiter import Limiter
+from evenkeel.engines.secrets import is_variable_name
 from evenkeel.records.errors import UserError
 from evenkeel.records.types import Conversation
 
@@ -29,6 +33,7 @@ OUTAGE: frozenset[Why] = frozenset({"quota", "key"})  # every later call would f
 QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "quota_exceeded"})
 CHARACTERS_PER_TOKEN = 3.0  # for reservations only: low, so that allowances are not overrun
 NO_KEY = "no-key"  # the client wants some text even where the server wants none
+LONGEST_DETAIL = 300  # characters of a server's words in an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,22 @@ class CallFailed(Exception):
         return self.why in OUTAGE
 
 
+class Asks(Protocol):
+    """Whoever answers an Ask: an endpoint, or a model in this process. Used, and left, in one event loop."""
+
+    async def __aenter__(self) -> Any:
+        """Never waits: an Asks can be used as soon as it is made."""
+        ...
+
+    async def __aexit__(self, *error: object) -> None:
+        """Give back what the event loop holds."""
+        ...
+
+    async def ask(self, ask: Ask) -> Answer:
+        """One completion. Raises CallFailed."""
+        ...
+
+
 class Endpoint:
     """A client bound to the event loop that it is used in; close it there (`async with`)."""
 
@@ -101,10 +122,6 @@ class Endpoint:
         self.config = config
         self._key = key_of(config)
         self._client: AsyncOpenAI | None = None
-        self._limiter = Limiter(
-            in_flight=config.in_flight, requests_per_minute=config.requests_per_minute,
-            tokens_per_minute=config.tokens_per_minute,
-        )  # fmt: skip
         self.calls = self.attempts = self.prompt_tokens = self.completion_tokens = 0
 
     async def __aenter__(self) -> Endpoint:
@@ -117,21 +134,22 @@ class Endpoint:
 
     async def ask(self, ask: Ask) -> Answer:
         """One completion. Raises CallFailed."""
+        limiter = _limiter(self.config)
         reserved = ask.max_tokens + int(
             sum(len(message.content) for message in ask.messages) / CHARACTERS_PER_TOKEN
         )
         self.calls += 1
         for attempt in range(1, self.config.attempts + 1):
             try:
-                async with self._limiter.place(reserved):
+                async with limiter.place(reserved):
                     self.attempts += 1
                     answer = await self._once(ask, attempt)
             except _Failure as failure:
                 if failure.why not in HEALS or attempt == self.config.attempts:
-                    raise CallFailed(failure.why, self._without_key(failure.detail), attempt) from None
-                await asyncio.sleep(self._pause(attempt, failure.retry_after))
+                    raise CallFailed(failure.why, self._shown(failure.detail), attempt) from None
+                await asyncio.sleep(self._pause(limiter, attempt, failure.retry_after))
                 continue
-            self._limiter.spent(reserved, answer.prompt_tokens + answer.completion_tokens)
+            limiter.spent(reserved, answer.prompt_tokens + answer.completion_tokens)
             self.prompt_tokens += answer.prompt_tokens
             self.completion_tokens += answer.completion_tokens
             return answer
@@ -140,17 +158,21 @@ class Endpoint:
     async def _once(self, ask: Ask, attempt: int) -> Answer:
         try:
             async with asyncio.timeout(self.config.timeout_s):
-                raw = await self._open().chat.completions.create(**_arguments(self.config.model, ask))
+                # not `chat.completions.create`: walking the types of its arguments and building its answer takes half
+                # of a call's CPU time, which judging overlapped with sampling cannot spare (benchmarks/NOTES.md)
+                raw = await self._open().post(
+                    "/chat/completions", body=_arguments(self.config.model, ask), cast_to=bytes
+                )
         except TimeoutError:
             raise _Failure("timeout", f"nothing within {self.config.timeout_s:g} s") from None
         except Exception as error:
             raise _failure(error) from None
         return _answer(raw, attempt)
 
-    def _pause(self, attempt: int, retry_after: float | None) -> float:
+    def _pause(self, limiter: Limiter, attempt: int, retry_after: float | None) -> float:
         """Seconds before the next attempt; what the endpoint asked for holds for every caller."""
         if retry_after is not None:
-            self._limiter.pause(min(retry_after, self.config.longest_pause_s))
+            limiter.pause(min(retry_after, self.config.longest_pause_s))
             return 0.0
         longest = min(self.config.longest_pause_s, self.config.pause_s * 2 ** (attempt - 1))
         return longest * random.uniform(0.5, 1.0)
@@ -164,20 +186,46 @@ class Endpoint:
             )
         return self._client
 
-    def _without_key(self, text: str) -> str:
-        """Servers echo headers in their errors; a key never reaches a log."""
-        return text.replace(self._key, "[key]") if self._key != NO_KEY else text
+    def _shown(self, text: str) -> str:
+        """Servers echo headers in their errors; a key never reaches a log, not even its beginning."""
+        shown = re.sub(re.escape(self._key), "[key]", text, flags=re.I) if self._key != NO_KEY else text
+        return shown[:LONGEST_DETAIL]
+
+
+_limiters: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[EndpointConfig, Limiter]] = WeakKeyDictionary()
+
+
+def _limiter(config: EndpointConfig) -> Limiter:
+    """The limiter of an endpoint in this event loop, the same for all who ask there."""
+    here = _limiters.setdefault(asyncio.get_running_loop(), {})
+    if config not in here:
+        here[config] = Limiter(
+            in_flight=config.in_flight, requests_per_minute=config.requests_per_minute,
+            tokens_per_minute=config.tokens_per_minute,
+        )  # fmt: skip
+    return here[config]
 
 
 def key_of(config: EndpointConfig) -> str:
-    """The key from the environment variable that the configuration names."""
+    """The key from the environment variable that the configuration names. Raises UserError, which never shows it."""
     if config.key_env is None:
         return NO_KEY
-    key = os.environ.get(config.key_env, "")
+    if not is_variable_name(config.key_env):
+        raise UserError(
+            f"what is given as the name of the environment variable with the key of {config.url} is not a name",
+            fix="export NAME=... before you start and give NAME; if a key stood there, change that key: it may have "
+            "been recorded.",
+        )
+    key = os.environ.get(config.key_env, "").strip()  # `$(cat file)` brings a line break
     if not key:
         raise UserError(
             f"the environment variable {config.key_env} is not set, and the endpoint {config.url} needs a key",
             fix=f"export {config.key_env}=... before you start; the key itself never belongs in a study file.",
+        )
+    if not all("!" <= character <= "~" for character in key):
+        raise UserError(
+            f"the environment variable {config.key_env} holds blanks or letters that no key has",
+            fix=f"export {config.key_env}=... once more, the key alone.",
         )
     return key
 
@@ -209,7 +257,7 @@ def _failure(error: Exception) -> _Failure:
     """Any exception of the client as one of the kinds above."""
     import openai
 
-    detail = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    detail = f"{type(error).__name__}: {' '.join(str(error).split())}"
     if isinstance(error, openai.APITimeoutError):
         return _Failure("timeout", detail)
     if isinstance(error, openai.APIConnectionError):
@@ -240,19 +288,28 @@ def _seconds(text: str | None) -> float | None:
         return None
 
 
-def _answer(raw: Any, attempt: int) -> Answer:
-    choices: Sequence[Any] = getattr(raw, "choices", None) or ()
-    if not choices or getattr(choices[0], "message", None) is None:
-        raise _Failure("malformed", "the completion has no choices")
-    choice, usage = choices[0], getattr(raw, "usage", None)
-    content = getattr(choice.logprobs, "content", None) if getattr(choice, "logprobs", None) else None
-    tokens = tuple(
-        Token(token.token, {other.token: other.logprob for other in token.top_logprobs or ()})
-        for token in content or ()
-    )
+def _answer(raw: bytes, attempt: int) -> Answer:
+    """The answer in a response's body. What is not there or not of its kind makes it malformed, all but the usage."""
+    try:
+        body = json.loads(raw)
+        choice = body["choices"][0]
+        message, logprobs = choice["message"], choice.get("logprobs") or {}
+        tokens = tuple(
+            Token(one["token"], {other["token"]: other["logprob"] for other in one.get("top_logprobs") or ()})
+            for one in logprobs.get("content") or ()
+        )
+        text, refusal, finish = message.get("content"), message.get("refusal"), choice.get("finish_reason")
+        usage = body.get("usage") or {}
+        counts = [int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")]
+        if not all(each is None or isinstance(each, str) for each in (text, refusal, finish)):
+            raise TypeError("a text that is none")
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise _Failure("malformed", f"no completion ({type(error).__name__}): {_words(raw)}") from None
     return Answer(
-        text=choice.message.content or "", finish=choice.finish_reason or "",
-        prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
-        completion_tokens=getattr(usage, "completion_tokens", 0) or 0,
-        attempts=attempt, refusal=getattr(choice.message, "refusal", None), tokens=tokens,
+        text=text or "", finish=finish or "", prompt_tokens=counts[0], completion_tokens=counts[1],
+        attempts=attempt, refusal=refusal, tokens=tokens,
     )  # fmt: skip
+
+
+def _words(raw: bytes) -> str:
+    return " ".join(raw.decode("utf-8", "replace").split())

@@ -2,6 +2,8 @@
 
 A verdict follows its reason, and the reason ends by saying what the verdict will be; where the two disagree there is no
 verdict. Points are not shown: a judge says whether a criterion is met, the arm says what that is worth.
+
+A reason for having no verdict is a kind, then sometimes ": " and a detail (`kind_of`), so that kinds can be counted.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from evenkeel.records.types import Conversation, Message, Outcome, Scored, Unsco
 from evenkeel.scenarios.scenario import Criterion
 
 PROMPT_VERSION = "1"
+READER_VERSION = "2"  # changes whenever the same answer could be read otherwise; kept answers stay good
 Form = Literal["json", "tags"]
 
 INSTRUCTIONS = """\
@@ -47,7 +50,20 @@ reason
 _BLOCK = re.compile(
     r'<criterion id="([^"]*)">(.*?)<verdict>\s*(met|not met)\s*</verdict>\s*</criterion>', re.S
 )
-_CONCLUSION = re.compile(r"\btherefore,?\s+(?:it\s+is\s+|is\s+)?(not\s+met|met)\b", re.I)
+# "therefore (it is) (not) met", "the criterion has (not) been met": a subject, then only words of such a statement
+_FILL = r"(?:[\s,:;*_\"'`]+(?:is|isn't|was|wasn't|has|hasn't|been|be|not|never|clearly|fully|entirely|only|partly|partially))"
+_IS_MET = re.compile(
+    r"\b(?:(?:therefore|thus|hence|so|verdict|conclusion)(?:[\s,:;]+(?:it|this|that|(?:the|this)\s+criterion))?" + _FILL + "*"
+    r"|(?<!\bif )(?<!whether )(?:it|this|that|criterion)" + _FILL + "+"
+    r")[\s,:;*_\"'`]+(?:un)?met\b",
+    re.I,
+)  # fmt: skip
+_DENIED = re.compile(r"\b(?:not|never|\w+n't|only|partly|partially|unmet)\b", re.I)
+_MEETS = re.compile(
+    r"(?P<no>(?:\b(?:not|never|cannot)|n't|\bfails?\s+to|\bfailed\s+to)\s+)?\b(?:fully\s+|clearly\s+)?(?:meets?|met)\s+"
+    r"(?:the|this)\s+criterion\b",
+    re.I,
+)
 _MET_KEY = re.compile(r'"met"\s*:\s*$')
 _VERDICT_TAG = re.compile(r"<verdict>\s*$")
 _YES, _NO = ("true", "met"), ("false", "not")
@@ -101,15 +117,14 @@ def read_answer(
     ids = [entry[0] for entry in entries]
     asked = [criterion.id for criterion in criteria]
     if unknown := [name for name in ids if name not in asked]:
-        return Unscorable(f"a verdict on {unknown[0]!r}, which was not asked")
+        return Unscorable(f"a verdict on what was not asked: {unknown[0]!r}")
     if twice := [name for name in ids if ids.count(name) > 1]:
-        return Unscorable(f"two verdicts on {twice[0]}")
+        return Unscorable(f"two verdicts on one criterion: {twice[0]}")
     if missing := [name for name in asked if name not in ids]:
-        return Unscorable(f"no verdict on {missing[0]}")
+        return Unscorable(f"no verdict on a criterion: {missing[0]}")
     for name, reason, met in entries:
-        said = [match.group(1).lower().startswith("met") for match in _CONCLUSION.finditer(reason)]
-        if said and said[-1] != met:
-            return Unscorable(f"the verdict on {name} contradicts its reason")
+        if concluded(reason) not in (None, met):
+            return Unscorable(f"a verdict contradicts its reason: {name}")
     verdicts = {name: float(met) for name, _, met in entries}
     if continuous:
         chances = verdict_probabilities(answer.tokens, form)
@@ -117,6 +132,22 @@ def read_answer(
             return Unscorable("the endpoint gave no log-probabilities for the verdicts")
         verdicts = dict(zip(ids, chances, strict=True))
     return Scored({name: verdicts[name] for name in asked})
+
+
+def kind_of(reason: str) -> str:
+    """The kind of a reason for having no verdict, its detail left out."""
+    return reason.partition(": ")[0]
+
+
+def concluded(reason: str) -> bool | None:
+    """What a reason says in so many words that the verdict is, the last time it does; None where it does not.
+
+    Only statements about the criterion itself count ("therefore not met", "the criterion is met", "does not meet the
+    criterion"): that somebody "met a friend", or what would be "if it were met", is none.
+    """
+    said = [(match.start(), not _DENIED.search(match.group())) for match in _IS_MET.finditer(reason)]
+    said += [(match.start(), match.group("no") is None) for match in _MEETS.finditer(reason)]
+    return max(said)[1] if said else None
 
 
 def verdict_probabilities(tokens: Sequence[Token], form: Form) -> list[float]:

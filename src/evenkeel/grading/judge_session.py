@@ -1,0 +1,193 @@
+"""A rubric judge for a whole run: one cache and one account over any number of event loops, one after the other.
+
+A run judges in several: the preflight's, then the training loop's, an evaluation's. What is bound to an event loop (the
+client, its limiter, whoever waits for whom) is made in it and closed with it; the rest stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cache as once
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from evenkeel.engines.endpoint import Asks, Endpoint
+from evenkeel.engines.interface import Renderer
+from evenkeel.grading.grader import GradeRequest
+from evenkeel.grading.judge import JudgeConfig, RubricJudge
+from evenkeel.grading.judge_cache import JudgeCache, Role, Usage
+from evenkeel.grading.judge_settings import JudgeSettings
+from evenkeel.records.errors import UserError
+from evenkeel.records.files import read_json, write_json
+from evenkeel.records.types import Outcome
+from evenkeel.scenarios.scenario import Scenario
+
+FILE = "judge.json"
+
+
+def judge_session(
+    settings: JudgeSettings, cache: Path, *, role: Role, base: Path, renderer: Renderer, run: str = ""
+) -> JudgeSession:
+    """The session of a judge in a study file; `base` is the checkpoint of which a judging policy is a frozen copy."""
+    config = settings.config(role)
+    if settings.kind == "endpoint":
+        return JudgeSession(config, cache, run=run)
+    from evenkeel.engines.native.engine import NativeEngine  # an endpoint needs no torch
+    from evenkeel.grading.self_judge import SelfJudge, self_judge_config, weights_hash
+
+    load = once(lambda: NativeEngine.from_pretrained(base, stop_tokens=renderer.stop_tokens))
+    config = self_judge_config(config, weights_hash(base))
+    return JudgeSession(config, cache, asks=lambda: SelfJudge(load, renderer), run=run)
+
+
+class JudgeSession:
+    """A `Grader`. Several runs may have one each on the same cache, in any number of processes."""
+
+    def __init__(
+        self, config: JudgeConfig, cache: Path, *, asks: Callable[[], Asks] | None = None, run: str = ""
+    ) -> None:
+        """`asks` makes what answers the questions, once an event loop; the configured endpoint if it is not given.
+
+        Raises UserError when the endpoint's key is not there or the file is no cache.
+        """
+        self.config = config
+        self._make = asks or (lambda: Endpoint(config.endpoint))
+        self._make()  # says now what is missing
+        self.cache = JudgeCache(cache, role=config.role, run=run)
+        self._here: WeakKeyDictionary[asyncio.AbstractEventLoop, _Here] = WeakKeyDictionary()
+
+    @property
+    def name(self) -> str:
+        """Which judge."""
+        return self.config.name
+
+    @property
+    def version(self) -> str:
+        """Changes whenever a verdict could."""
+        return self.config.version
+
+    @property
+    def usage(self) -> Usage:
+        """What was spent since the session began."""
+        return self.cache.used
+
+    def criteria(self, scenario: Scenario) -> tuple[str, ...]:
+        """The scenario's own criteria, in order."""
+        return tuple(criterion.id for criterion in scenario.criteria)
+
+    def points(self, scenario: Scenario) -> tuple[float, ...]:
+        """Their signed points."""
+        return tuple(criterion.points for criterion in scenario.criteria)
+
+    def again(self, number: int = 1) -> Again:
+        """The same judge asked once more, independently of the first time: answers of its own, kept as well."""
+        return Again(self, number)
+
+    def grade(self, requests: Sequence[GradeRequest]) -> AsyncIterator[tuple[str, Outcome]]:
+        """(request id, outcome) in the order in which answers arrive. Raises JudgePaused."""
+        return self.grade_sample(requests, 0)
+
+    async def grade_sample(
+        self, requests: Sequence[GradeRequest], sample: int
+    ) -> AsyncIterator[tuple[str, Outcome]]:
+        """`grade`, for the judgement of this number."""
+        judge = await self._judge(sample)
+        async for graded in judge.grade(requests):
+            yield graded
+
+    @contextmanager
+    def booked(self, run: str, file: Path | None = None) -> Iterator[None]:
+        """Book what is judged meanwhile under this label; at the end, whatever ends it, write `file` (judge.json)."""
+        before, self.cache.run = self.cache.run, run
+        try:
+            yield
+        finally:
+            if file is not None:
+                self.write(file)
+            self.cache.run = before
+
+    def write(self, file: Path) -> None:
+        """By role, which judge it was and what it has cost this run so far, killed attempts included."""
+        found = _read(file)
+        for role, usage in self.cache.totals().items():
+            found[role] = {**found.get(role, {}), **asdict(usage)}
+        if self.config.role in found:
+            found[self.config.role] |= {"judge": self.name, "version": self.version}
+        write_json(file, found)
+
+    def close(self) -> None:
+        """Give the cache's file back. Event loops close what was theirs."""
+        self.cache.close()
+
+    async def _judge(self, sample: int) -> RubricJudge:
+        loop = asyncio.get_running_loop()
+        here = self._here.get(loop)
+        if here is None:
+            asks = self._make()
+            keeper = self._closes_with_the_loop(asks, loop)
+            here = self._here[loop] = _Here(asks, keeper, {})
+            await anext(keeper)
+        if sample not in here.judges:
+            here.judges[sample] = RubricJudge(self.config, self.cache, sample=sample, asks=here.asks)
+        return here.judges[sample]
+
+    async def _closes_with_the_loop(
+        self, asks: Asks, loop: asyncio.AbstractEventLoop
+    ) -> AsyncGenerator[None, None]:
+        """An async generator that is left waiting: `asyncio.run` closes those at its end, and this closes the client."""
+        async with asks:
+            try:
+                yield
+            finally:
+                self._here.pop(loop, None)
+
+
+@dataclass(frozen=True)
+class Again:
+    """The judge of a session, asked independently for the `number`-th time more."""
+
+    session: JudgeSession
+    number: int
+
+    @property
+    def name(self) -> str:
+        """Which judge."""
+        return self.session.name
+
+    @property
+    def version(self) -> str:
+        """Changes whenever a verdict could."""
+        return self.session.version
+
+    def criteria(self, scenario: Scenario) -> tuple[str, ...]:
+        """The session's."""
+        return self.session.criteria(scenario)
+
+    def points(self, scenario: Scenario) -> tuple[float, ...]:
+        """The session's."""
+        return self.session.points(scenario)
+
+    def grade(self, requests: Sequence[GradeRequest]) -> AsyncIterator[tuple[str, Outcome]]:
+        """See `JudgeSession.grade`."""
+        return self.session.grade_sample(requests, self.number)
+
+
+@dataclass
+class _Here:
+    """What belongs to one event loop."""
+
+    asks: Asks
+    keeper: AsyncGenerator[None, None]
+    judges: dict[int, RubricJudge]  # by sample
+
+
+def _read(file: Path) -> dict:
+    if not file.exists():
+        return {}
+    found = read_json(file)
+    if not isinstance(found, dict):
+        raise UserError("is no account of a judge", file=file, fix="Delete it and run again.")
+    return found
