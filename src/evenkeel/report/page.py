@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from evenkeel.report.page_closing import (
     side_effects_section,
 )
 from evenkeel.report.page_health import health_section
+from evenkeel.report.page_judges import judge_health_section
 from evenkeel.report.page_model import MARKS, Json, Panel, Section, count, part
 from evenkeel.report.page_quotes import quotes_for
 from evenkeel.report.page_results import ood_section, trait_section
@@ -41,6 +42,7 @@ STORY = (  # the order of the page
     arms_section,
     preflight_section,
     health_section,
+    judge_health_section,
     trait_section,
     ood_section,
     transfer_section,
@@ -96,7 +98,7 @@ def write_page(run: Path) -> Path:
 
 def page(results: Json, transcripts: Json) -> str:
     """The whole page as text."""
-    sections = [_told(tell(results), results) for tell in STORY]
+    sections = [_told(tell(results), results) for tell in story(results)]
     panels = [panel for section in sections for figure in section.figures for panel in figure.panels]
     style, script, runtime = _asset("report.css"), _asset("report.js"), charts.runtime()
     places = {id(panel): index for index, panel in enumerate(panels)}
@@ -119,6 +121,11 @@ def page(results: Json, transcripts: Json) -> str:
         runtime=Markup(runtime),
         script=Markup(script),
     )
+
+
+def story(results: Json) -> list[Callable[[Json], Section]]:
+    """The sections of this page. A study whose graders are programs has no judges to speak of."""
+    return [tell for tell in STORY if tell is not judge_health_section or part(results, "judge_health")]
 
 
 def _told(section: Section, results: Json) -> Section:

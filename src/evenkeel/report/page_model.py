@@ -75,6 +75,15 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
+class Callout:
+    """What a reader must not overlook; `mark` is green, amber, red or empty."""
+
+    title: str
+    lines: Sequence[str]
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """One step of the story. `why` is set when the section has nothing to show."""
 
@@ -87,6 +96,7 @@ class Section:
     folded: Sequence[Table] = ()  # behind <details>
     notes: Sequence[str] = field(default=())
     why: str = ""
+    callouts: Sequence[Callout] = ()
 
 
 def dicts(value: Any) -> list[Json]:
