@@ -114,8 +114,7 @@ def test_lights_are_said_in_words_with_numbers_intervals_and_what_to_do():
     assert callout.mark == "red" and "do not trust" in callout.title
     assert callout.lines[0].startswith("Training judge, red: judgements that came to nothing: ")
     assert any(
-        ("spread inside groups over the noise" in line and "amber" in line) or "red" in line
-        for line in callout.lines
+        line.startswith("Training judge, ") and "spread inside groups over" in line for line in callout.lines
     )
     [table] = found.tables
     cells = {row[0].text: row for row in table.rows}
@@ -126,6 +125,14 @@ def test_lights_are_said_in_words_with_numbers_intervals_and_what_to_do():
         and noisy[4].text.startswith("Ask one call")
     )
     assert noisy[1].text.endswith(f"· {noisy[1].mark}") and noisy[1].note.startswith("[")
+
+
+def test_the_gap_is_told_before_any_other_light():
+    [callout] = judge_health_section(
+        {"judge_health": {"sources": [source_of(0.9, noise=0.4, odd=0.08)]}}
+    ).callouts
+    assert callout.lines[0].startswith("Possible rubric hacking in m") and callout.mark == "red"
+    assert callout.lines[1].startswith("Training judge, red")
 
 
 def test_sound_judges_are_said_to_be_sound_with_what_that_rests_on():
