@@ -10,6 +10,7 @@ import pytest
 
 from evenkeel.engines.endpoint import EndpointConfig
 from evenkeel.grading.health import Judges, _reward, draw, measure
+from evenkeel.grading.helpfulness import Helpfulness
 from evenkeel.grading.judge import JudgeConfig, RubricJudge, held_out
 from evenkeel.records.canonical import canonical_json
 from evenkeel.records.errors import UserError
@@ -287,6 +288,23 @@ def test_rows_and_scenarios_that_do_not_belong_together_are_refused(tmp_path, ke
         row["scenario"] = "elsewhere"
     with pytest.raises(UserError, match='"elsewhere" of source "trait", which is not there'):
         draw(rows, {"trait": SCENARIOS}, {"trait": None}, seed=0, answer=answer)
+
+
+def test_a_held_out_judge_of_another_rubric_or_its_own_second_opinion_is_no_measurement(tmp_path):
+    with Loopback(says(honest)) as server:
+        config = JudgeConfig(EndpointConfig(server.url, "m"), form="json")
+
+        async def run(other):
+            async with RubricJudge(config, tmp_path / "c.sqlite") as judge:
+                judges = Judges(judge, judge, other(judge), None)
+                return await measure(
+                    stored(), {"trait": SCENARIOS}, {"trait": judges}, seed=0, answer=answer, groups=1
+                )
+
+        rows = asyncio.run(run(lambda judge: None))
+        assert {row["variant"] for row in rows} == {"first", "reversed"}
+        with pytest.raises(UserError, match='held-out judge of source "trait" reads another rubric'):
+            asyncio.run(run(Helpfulness))
 
 
 def test_a_judge_that_is_asked_one_criterion_at_a_time_has_no_order(tmp_path):

@@ -37,10 +37,11 @@ BELONG = "Measure the judges with the scenarios and graders that the run had."
 
 @dataclass(frozen=True, slots=True)
 class Judges:
-    """Who judges the replies of one source. `again` is the same judge asked independently: RubricJudge(..., sample=1).
+    """Who judges the replies of one source, both by the same rubric. `again` is the same judge asked independently:
+    RubricJudge(..., sample=1), or `grader.again(judge)`.
 
-    What is None is not measured. A judge whose configuration pauses above a rate of unscorable replies (`pause_above`)
-    pauses here too; 1.0 lets the rate be measured instead.
+    What is None is not measured, nor is a second opinion by the first judge itself. A judge whose configuration pauses above
+    a rate of unscorable replies (`pause_above`) pauses here too; 1.0 lets the rate be measured instead.
     """
 
     train: Grader
@@ -81,6 +82,7 @@ async def measure(
     found: list[Row] = []
     for source, panel in judges.items():
         mine = [each for each in drawn if each.row["source"] == source]
+        _same_rubric(mine, source, panel)
         how = (aggregate_how or {}).get(source, "weighted")
         found += [_row(each, "train", "first", panel.train, _stored(each, panel.train), how) for each in mine]
         for role, variant, grader in _questions(panel):
@@ -128,7 +130,27 @@ def _questions(panel: Judges) -> Iterator[tuple[Role, Variant, Grader]]:
         ("train", "again", panel.train_again), ("train", "reversed", panel.train), ("held_out", "first", panel.held_out),
         ("held_out", "again", panel.held_out_again), ("held_out", "reversed", panel.held_out),
     )  # fmt: skip
-    return ((role, variant, grader) for role, variant, grader in asked if grader is not None)
+    first = {id(panel.train), id(panel.held_out)}  # a judge that is its own second opinion is no second one
+    return (
+        (role, variant, grader)
+        for role, variant, grader in asked
+        if grader is not None and not (variant == "again" and id(grader) in first)
+    )
+
+
+def _same_rubric(drawn: Sequence[Drawn], source: str, panel: Judges) -> None:
+    """Raises UserError when the two judges are not asked the same: their rewards could not be compared."""
+    for each in drawn if panel.held_out is not None else ():
+        ours, theirs = (
+            list(zip(grader.criteria(each.scenario), grader.points(each.scenario), strict=True))
+            for grader in (panel.train, panel.held_out)
+            if grader is not None
+        )
+        if ours != theirs:
+            raise UserError(
+                f'the held-out judge of source "{source}" reads another rubric than the training judge, on scenario '
+                f"{each.scenario.id}.", fix="Give it the same rubric: Helpfulness(held_out) beside Helpfulness(train).",
+            )  # fmt: skip
 
 
 async def _asked(
