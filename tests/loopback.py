@@ -54,8 +54,9 @@ def error(status: int, code: str = "", message: str = "no", **headers: str) -> R
 class Loopback:
     """Serves until the `with` block ends. `requests` holds (headers, body) of each call in order of arrival."""
 
-    def __init__(self, behave: Callable[[Body, int], Response]) -> None:
-        self.behave, self.requests = behave, []
+    def __init__(self, behave: Callable[[Body, int], Response], *, port: int = 0) -> None:
+        """`port` 0 takes any that is free."""
+        self.behave, self.requests, self.port = behave, [], port
         self.open_now = self.most_open = 0
         self._ready = threading.Event()
 
@@ -71,7 +72,7 @@ class Loopback:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._connection, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._connection, "127.0.0.1", self.port)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
         self._ready.set()
         await self._stop.wait()

@@ -147,6 +147,7 @@ def _print_summary(folder: Path, console: Console) -> None:
 
     from evenkeel.records.files import read_json
     from evenkeel.report.summary import summary_table
+    from evenkeel.study.accounts import FILE, account_lines
 
     header, *rows = summary_table(read_json(folder / "results.json"))
     console.print("Differences and drops in points of 100 with 95 % intervals", markup=False)
@@ -159,6 +160,8 @@ def _print_summary(folder: Path, console: Console) -> None:
         for arm, *cells in rows:
             lines = [f"  {name:24} {cell}" for name, cell in zip(header[1:], cells, strict=True) if cell]
             console.print("\n".join([arm, *lines]), markup=False, highlight=False, soft_wrap=True)
+    for line in account_lines(read_json(folder / FILE)["roles"]) if (folder / FILE).exists() else []:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(f"Report: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
 
 

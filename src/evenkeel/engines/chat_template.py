@@ -72,6 +72,10 @@ class TemplateRenderer:
         reasoning, answer = self._split(text)
         return Reply(text, answer, reasoning, "stop" if ended else "length")
 
+    def answer(self, text: str) -> str:
+        """What of a reply a rubric sees."""
+        return self._split(text)[1]
+
     def _split(self, text: str) -> tuple[str, str]:
         begin, end = self.reasoning
         before, closed, after = text.partition(end)

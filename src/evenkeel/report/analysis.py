@@ -22,7 +22,7 @@ from evenkeel.report.analysis_findings import findings, limits, primary
 from evenkeel.report.analysis_persistence import ladders
 from evenkeel.report.analysis_quantity import OVER_BASES, OVER_ITEMS, Resampler, finite
 from evenkeel.report.analysis_read import FIELDS, Bench, Cell, Model, Run, read_run
-from evenkeel.report.analysis_runs import health, ledger, preflight
+from evenkeel.report.analysis_runs import health, judged_models, ledger, preflight
 from evenkeel.report.analysis_sides import (
     distinct_share,
     held_out_grader,
@@ -32,6 +32,7 @@ from evenkeel.report.analysis_sides import (
     structure,
 )
 from evenkeel.report.analysis_transcripts import transcripts
+from evenkeel.report.judge_health import judge_health
 from evenkeel.report.statistics import RESAMPLES
 
 GROUPS = ("world", "control")
@@ -77,6 +78,8 @@ def compute(run: Run, resamples: int = RESAMPLES) -> dict[str, Any]:
         "health": health(run),
         "paper": [{"id": f.id, "claim": f.claim, "figure": f.figure} for f in paper.FIGURES],
     }
+    if judged := judged_models(run.folder):
+        results["judge_health"] = judge_health(judged)
     results["smallest_effect"] = smallest_effects(_headline(results))
     results["primary"] = primary(results)
     results["findings"] = findings(results)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from evenkeel.records import files
 from evenkeel.report.analysis_read import Model, Run, optional_rows, read_optional
 
 SAME = ("steps", "prompts", "completions", "groups", "cap")  # must be equal for "matched"
@@ -15,7 +17,18 @@ FLOPS = ("flops", "forward_tokens")  # the second stands in where a run recorded
 FLOPS_WITHIN = 0.10
 CURVE_POINTS = 60
 CRITERIA = ".criteria."  # too many for curves; the run's steps.jsonl has them
+JUDGEMENTS = "judge_health.jsonl"
 LIGHTS = {"red": 0, "amber": 1, "green": 2}
+
+
+def judged_models(folder: Path) -> list[tuple[Mapping[str, Any], list[Any]]]:
+    """Every model whose judge was held to account: its row of the index, and its judgements."""
+    models = files.read_json(folder / "index.json")["models"]
+    return [
+        (row, list(files.read_rows(folder / row["judges"] / JUDGEMENTS)))
+        for row in models
+        if row.get("judges")
+    ]
 
 
 def totals_of(record: Mapping[str, Any]) -> dict[str, float]:

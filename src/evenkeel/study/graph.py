@@ -23,6 +23,7 @@ MEASURING = (*TRAINING, "benchmarks")
 ATTACKING = (*MEASURING, "persistence")
 ANALYSING = (
     "records", "report/paper.py", *module_names("report", "analysis"), *module_names("report", "statistics"),
+    *module_names("report", "judge_health"),
 )  # fmt: skip
 REPORTING = ("records", "report")
 RESULTS = ("results.json", "results.csv", "transcripts.json")
@@ -49,6 +50,7 @@ class Model:
     seed: int
     train: Stage | None
     scores: Mapping[str, tuple[Stage, str]]  # condition -> (stage, folder inside it)
+    judges: Stage | None = None  # how far the judge of its rewards could be trusted
 
     @property
     def id(self) -> str:
@@ -193,7 +195,31 @@ def _model(
     if attacked and seed - (0 if arm is None else maker.study.seeds.first) < settings.seeds:
         scores |= _personas(maker, name, common, needs, local)
         scores |= _attacks(maker, name, common, {**needs, "bare": bare}, local)
-    return Model(base, arm, seed, train, scores)
+    return Model(base, arm, seed, train, scores, _judges(maker, name, arm, seed, train, local))
+
+
+def _judges(
+    maker: _Maker,
+    name: str,
+    arm: ArmSettings | None,
+    seed: int,
+    train: Stage | None,
+    local: Mapping[str, str],
+) -> Stage | None:
+    """Replies of the first seed of every arm that a rubric rewards, where a judge model reads the rubric."""
+    if not maker.materials.judged or train is None or arm is None or seed != maker.study.seeds.first:
+        return None
+    if arm_named(arm.name).reward != "rubric":
+        return None
+    inputs = {
+        "materials": {**maker.about, "items": GATE_MATERIALS},
+        "seed": maker.study.seeds.evaluation,
+        "health": dict(maker.materials.health),
+        "code": maker.code((*TRAINING, "study/judging.py")),
+    }
+    return Stage(
+        "judges", name, "evenkeel.study.judging:judge_health", inputs, {"train": train}, local, cost=5.0
+    )
 
 
 def _train(
@@ -289,7 +315,7 @@ def _panel_rows(maker: _Maker) -> int:
 
 
 def _stages_of(model: Model) -> list[Stage]:
-    made = [model.train] if model.train else []
+    made = [stage for stage in (model.train, model.judges) if stage]
     return made + list({stage.id: stage for stage, _ in model.scores.values()}.values())
 
 
@@ -307,6 +333,7 @@ def _index(study: Study, models: list[Model], gates: Mapping[str, Stage]) -> dic
                 "control": model.base.control,
                 "control_of": model.base.control_of or None,
                 "train": f"stages/{model.train.id}" if model.train else None,
+                **({"judges": f"stages/{model.judges.id}"} if model.judges else {}),
                 "scores": {
                     condition: f"stages/{stage.id}" + (f"/{inside}" if inside else "")
                     for condition, (stage, inside) in model.scores.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,9 @@ class Tools:
     judge: Grader | None = None  # held out, for benchmarks that need one
     template: str = ""  # id of the renderer, where a base brings its own
     overlap: bool = False  # judging waits for somebody else: sample in a thread, so that both go on
+    answer: Callable[[str], str] = lambda text: text  # the part of a reply that a rubric sees
+    booked: Callable[[Path, str], AbstractContextManager[None]] = lambda run, stage: nullcontext()
+    """What the judges are asked meanwhile is booked under this stage of the run."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,10 @@ class Materials:
         None  # persona gap of a base, with this many items a benchmark
     )
     aggregate: Mapping[str, str] = field(default_factory=dict)  # by source; "weighted" where nothing is said
+    judged: bool = False  # a judge model gives rewards, so how far it could be trusted is measured
+    health: Mapping[str, int] = field(
+        default_factory=dict
+    )  # what `grading.health.measure` takes: windows, groups
 
     @property
     def id(self) -> str:

@@ -13,6 +13,7 @@ from evenkeel.records.config import write_toml
 from evenkeel.records.errors import UserError
 from evenkeel.records.files import SCHEMA_VERSION, read_json, write_json, write_text
 from evenkeel.records.machine import free_bytes, machine, versions
+from evenkeel.study.accounts import write_accounts
 from evenkeel.study.config import Study, find_study, read_study
 from evenkeel.study.execute import RUN_LOCK, Timing, Watcher, execute, locked
 from evenkeel.study.graph import Graph, make_graph, results_code
@@ -77,6 +78,7 @@ def run(prepared: Prepared, folder: Path, *, workers: int, watcher: Watcher, ver
             record=clock.record,
         )
         link(folder, prepared.graph.index)
+        write_accounts(folder)
         made += execute(folder, [prepared.graph.page], workers=1, watcher=watcher, record=clock.record)
     return made
 

@@ -39,10 +39,10 @@ EXPLORATORY_BELOW = 0.3  # gap of a format in a base; design.md, table of the pr
 
 def gate(task: Task) -> None:
     """The persona gap of a base by format, its light, and which formats are exploratory from here on."""
-    materials = _materials(task)
+    materials = materials_of(task)
     if materials.gate is None:
         raise ValueError("a gate stage without a gate")
-    gaps = materials.gate(_engine(Path(task.local["base"]), _tools(task)), task.inputs["items"])
+    gaps = materials.gate(_engine(Path(task.local["base"]), tools_of(task)), task.inputs["items"])
     by_format = {name: row["gap"] for name, row in gaps.items()}
     checks = gap_checks(by_format, control=task.inputs["control"])
     checks = require_green(checks, task.inputs["allow_red"])
@@ -53,18 +53,32 @@ def gate(task: Task) -> None:
 def train(task: Task) -> None:
     """Preflight on the base, then RL. Continues a half-made folder; the bytes are the same either way."""
     inputs, rl = task.inputs, task.inputs["rl"]
-    materials, tools = _materials(task), _tools(task)
+    materials, tools = materials_of(task), tools_of(task)
     engine = _engine(Path(task.local["base"]), tools)
+    sampling = _threaded(engine) if tools.overlap else engine
     config = rl_config(rl)
     arm = arm_named(inputs["arm"]["name"])
     plan = materials.plan(arm, steps=rl["steps"], prompts=rl["prompts"], seed=inputs["plan_seed"])
     graders = dict(tools.graders)
     if arm.reward == "helpfulness":
         graders[TRAIT_SOURCE] = tools.helpfulness
-    aggregate_how = {source: materials.aggregate.get(source, "weighted") for source in materials.sources}
-    sampling = _threaded(engine) if tools.overlap else engine
-    if not (task.folder / PREFLIGHT).exists():
-        checks = preflight(
+    aggregate_how = aggregate_how_of(materials)
+    with tools.booked(task.run, task.folder.name):
+        if not (task.folder / PREFLIGHT).exists():
+            checks = preflight(
+                sampling,
+                tools.renderer,
+                plan,
+                materials.sources,
+                graders,
+                config,
+                seed=inputs["seed"],
+                prompts_per_source=rl["preflight_prompts"],
+                aggregate_how=aggregate_how,
+            )
+            checks = require_green(checks, inputs["allow_red"])
+            write_json(task.folder / PREFLIGHT, {"checks": checks})
+        train_arm(
             sampling,
             tools.renderer,
             plan,
@@ -72,24 +86,16 @@ def train(task: Task) -> None:
             graders,
             config,
             seed=inputs["seed"],
-            prompts_per_source=rl["preflight_prompts"],
+            folder=task.folder,
+            reference=engine.copy() if config.kl > 0 else None,
             aggregate_how=aggregate_how,
+            progress=task.progress,
         )
-        checks = require_green(checks, inputs["allow_red"])
-        write_json(task.folder / PREFLIGHT, {"checks": checks})
-    train_arm(
-        sampling,
-        tools.renderer,
-        plan,
-        materials.sources,
-        graders,
-        config,
-        seed=inputs["seed"],
-        folder=task.folder,
-        reference=engine.copy() if config.kl > 0 else None,
-        aggregate_how=aggregate_how,
-        progress=task.progress,
-    )
+
+
+def aggregate_how_of(materials: Materials) -> dict[str, str]:
+    """By source, how verdicts become a reward."""
+    return {source: materials.aggregate.get(source, "weighted") for source in materials.sources}
 
 
 def rl_config(rl: Mapping[str, Any]) -> RLConfig:
@@ -100,7 +106,7 @@ def rl_config(rl: Mapping[str, Any]) -> RLConfig:
 def score(task: Task) -> None:
     """All benchmarks and the held-out trait scenarios, bare or behind a persona prompt (then the panel only)."""
     inputs = task.inputs
-    materials, tools = _materials(task), _tools(task)
+    materials, tools = materials_of(task), tools_of(task)
     persona = inputs.get("persona")
     if persona:
         benchmarks = materials.panel(inputs["panel_items"])
@@ -110,17 +116,18 @@ def score(task: Task) -> None:
     else:
         benchmarks = (*materials.benchmarks, *first_items(materials.trait_benchmarks, inputs["trait_items"]))
         change, condition = None, None
-    rows = evaluate(
-        _engine(_model(task), tools),
-        tools.renderer,
-        benchmarks,
-        seed=inputs["evaluation_seed"],
-        prefix=change,
-        temperature=inputs["temperature"],
-        batch_rows=inputs["batch_rows"],
-        judge=tools.judge,
-        progress=task.progress,
-    )
+    with tools.booked(task.run, task.folder.name):
+        rows = evaluate(
+            _engine(_model(task), tools),
+            tools.renderer,
+            benchmarks,
+            seed=inputs["evaluation_seed"],
+            prefix=change,
+            temperature=inputs["temperature"],
+            batch_rows=inputs["batch_rows"],
+            judge=tools.judge,
+            progress=task.progress,
+        )
     _write(task, task.folder, benchmarks, rows, condition)
 
 
@@ -130,7 +137,7 @@ def attack(task: Task) -> None:
     Dose 0 is the bare score of the same items: same weights, same streams.
     """
     inputs = task.inputs
-    materials, tools = _materials(task), _tools(task)
+    materials, tools = materials_of(task), tools_of(task)
     benchmarks = materials.panel(inputs["panel_items"])
     doses = tuple(inputs["doses"])
     engine = _engine(_model(task), tools)
@@ -156,7 +163,8 @@ def attack(task: Task) -> None:
         _write(task, task.folder / f"dose-{steps}", benchmarks, rows, None)
         task.progress(doses.index(steps) + 1, len(doses))
 
-    run_attack(engine, replace(tools.attack, **settings), inputs["which"], at_dose)
+    with tools.booked(task.run, task.folder.name):
+        run_attack(engine, replace(tools.attack, **settings), inputs["which"], at_dose)
 
 
 def analysis(task: Task) -> None:
@@ -175,15 +183,16 @@ def _call(module: str, name: str) -> Callable[..., Any]:
     return function
 
 
-def _materials(task: Task) -> Materials:
+def materials_of(task: Task) -> Materials:
+    """What the study is made of; kept in memory between the stages of a worker."""
     about = task.inputs["materials"]
     settings = task.local.get("settings") or canonical_json(about["settings"])
     return _loaded(about["kind"], settings, about["items"])
 
 
-def _tools(task: Task) -> Tools:
+def tools_of(task: Task) -> Tools:
     """What the base of this task is rendered, judged and attacked with."""
-    return _materials(task).tools(Path(task.local["base"]), task.run)
+    return materials_of(task).tools(Path(task.local["base"]), task.run)
 
 
 @lru_cache(maxsize=2)
@@ -221,12 +230,12 @@ def _bare_rows(folder: Path, benchmarks: Sequence[Benchmark]) -> list[ScoreRow]:
 def _write(
     task: Task, folder: Path, benchmarks: Sequence[Benchmark], rows: Sequence[ScoreRow], condition: str | None
 ) -> None:
-    tools = _tools(task)
+    tools = tools_of(task)
     judge = f"{tools.judge.name} {tools.judge.version}" if tools.judge else None
     protocols = {
         benchmark.name: protocol_of(
             benchmark,
-            renderer=tools.template or _materials(task).id,
+            renderer=tools.template or materials_of(task).id,
             temperature=task.inputs["temperature"],
             prefix=condition,
             judge=judge if "judge" in benchmark.needs else None,
