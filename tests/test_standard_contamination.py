@@ -13,6 +13,7 @@ from evenkeel.scenarios.scenario import Scenario
 from evenkeel.scenarios.standard.contamination import evaluation_files, find_contamination, require_clean
 from evenkeel.scenarios.standard.load import load_source
 from evenkeel.scenarios.standard.settings import ContaminationSettings, SourceSettings
+from evenkeel.scenarios.standard.wording import WORDINGS
 
 CORPUS = Path(__file__).parents[2] / "shared" / "benchmarks"
 LONG = "The ferry to the northern island leaves at six in the morning and carries two hundred people and forty cars across"
@@ -67,6 +68,12 @@ def test_how_to_answer_is_not_compared():
     assert found(find_contamination(sources(SHORT, how=HOW), benchmarks={"b": [SHORT]})) == [
         ("tasks/0", "b", "equal")
     ]
+
+
+def test_a_benchmark_of_the_same_kind_of_task_is_compared_without_its_wording():
+    how, _ = WORDINGS["exact"][0]
+    checked = find_contamination(sources(SHORT, how=HOW), benchmarks={"b": [f"{SHORT}\n\n{how}"]})
+    assert found(checked) == [("tasks/0", "b", "equal")]
 
 
 def test_every_holder_and_every_evaluation_is_named(tmp_path):

@@ -21,6 +21,7 @@ from evenkeel.scenarios.scenario import Scenario
 from evenkeel.scenarios.standard.compared import Contamination, Prompts, Rule, Sources
 from evenkeel.scenarios.standard.files import resolve
 from evenkeel.scenarios.standard.settings import ContaminationSettings
+from evenkeel.scenarios.standard.wording import without_wordings
 
 SHOWN = 10  # findings spelt out in an error
 
@@ -64,7 +65,7 @@ def find_contamination(
     `files` are single files (`evaluation_files`). Time goes with the texts: about 1.5 s for 10 MB.
     """
     prompts = Prompts(sources)
-    asked = {name: list(texts_of) for name, texts_of in (benchmarks or {}).items()}
+    asked = {name: [without_wordings(text) for text in held] for name, held in (benchmarks or {}).items()}
     unread = []
     for name, held in asked.items():
         prompts.look(name, held)

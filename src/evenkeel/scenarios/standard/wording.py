@@ -81,3 +81,11 @@ def asked(task: str, form: str, seed: int, id_: str) -> Asked:
 def bare_text(scenario: Scenario) -> str:
     """The prompt as one text, without how the answer must be given: what is compared with other prompts."""
     return prompt_text(scenario.messages).replace(scenario.facts.get("how", ""), "").strip()
+
+
+def without_wordings(text: str) -> str:
+    """A prompt without any of the wordings above: benchmarks made of the same kinds of tasks have them too."""
+    for options in WORDINGS.values():
+        for how, _ in options:
+            text = text.replace(how, "")
+    return text.strip()
