@@ -1,0 +1,140 @@
+"""The walls of the sandbox, raised by a process around itself and its children, never to be lowered (Linux, no privileges).
+
+Files: Landlock. Network, processes and the rest of the kernel: the filter of system calls. Memory, time, sizes: resource limits.
+Neither needs root or a namespace, so they work inside ordinary containers and on distributions that forbid unprivileged user
+namespaces. Loaded inside the sandbox: standard library only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import resource
+import signal
+import struct
+import sys
+from collections.abc import Mapping
+
+from evenkeel.grading import sandbox_filter
+
+_CREATE, _ADD, _RESTRICT = 444, 445, 446  # landlock_create_ruleset, _add_rule, _restrict_self
+_READ_FILE, _WRITE_FILE, _READ_FOLDER = 1 << 2, 1 << 1, 1 << 3
+_REMOVE, _MAKE, _MOVE, _TRUNCATE = (
+    3 << 4,
+    3 << 7,
+    1 << 13,
+    1 << 14,
+)  # files and folders; no links, sockets or devices
+_HANDLED = {
+    1: (1 << 13) - 1,
+    2: (1 << 14) - 1,
+    3: (1 << 15) - 1,
+    4: (1 << 15) - 1,
+}  # by version; later ones add device ioctls
+_HANDLED_SINCE_5 = (1 << 16) - 1
+
+# What a Python program reads wherever it runs: shared libraries, time zones, nothing of anybody's.
+_PUBLIC = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo",
+           "/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")  # fmt: skip
+
+
+class NoWalls(Exception):
+    """This machine lacks something that the sandbox is made of; the text says what."""
+
+
+def enclose_examiner(folder: str, memory_mb: int) -> None:
+    """No network, no programs, no files but Python's own and those of `folder`. Raises NoWalls."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    _drop_capabilities(libc)
+    _end_with_parent(libc)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
+    _require(libc.prctl(38, 1, 0, 0, 0) == 0, "no_new_privs")  # PR_SET_NO_NEW_PRIVS
+    _landlock(libc, folder)
+    _filter(libc, examiner=True)
+
+
+def enclose_candidate(folder: str, limits: Mapping[str, int], parent: int) -> None:
+    """The same around one candidate, tighter: its own folder, no processes, no signals to others, limits. Raises NoWalls."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    _end_with_parent(libc)
+    if os.getppid() != parent:
+        os._exit(1)  # it was gone before we asked to go with it
+    os.chdir(folder)
+    _landlock(libc, folder)
+    for kind, value in (
+        (resource.RLIMIT_CPU, limits["cpu_seconds"]), (resource.RLIMIT_AS, limits["memory_mb"] << 20),
+        (resource.RLIMIT_FSIZE, limits["disk_mb"] << 20), (resource.RLIMIT_NOFILE, limits["open_files"]),
+        (resource.RLIMIT_MEMLOCK, 0),
+    ):  # fmt: skip
+        resource.setrlimit(kind, (value, value))  # without capabilities nobody raises the second
+    _filter(libc, examiner=False)
+
+
+def _end_with_parent(libc: ctypes.CDLL) -> None:
+    libc.prctl(1, int(signal.SIGKILL), 0, 0, 0)  # PR_SET_PDEATHSIG
+
+
+def _drop_capabilities(libc: ctypes.CDLL) -> None:
+    """Root too becomes a user like any other; it could lift its limits otherwise."""
+    header = struct.pack("=Ii", 0x20080522, 0)  # version 3, this process
+    _require(libc.capset(ctypes.c_char_p(header), ctypes.c_char_p(bytes(24))) == 0, "dropping capabilities")
+
+
+def _filter(libc: ctypes.CDLL, *, examiner: bool) -> None:
+    try:
+        sandbox_filter.install(libc, examiner=examiner)
+    except (OSError, RuntimeError) as error:
+        raise NoWalls(f"system calls cannot be filtered here ({error})") from None
+
+
+def _landlock(libc: ctypes.CDLL, folder: str) -> None:
+    """From here on files open only as the rules say, whoever we are (docs.kernel.org/userspace-api/landlock.html)."""
+    version = _call(libc, _CREATE, None, 0, 1)
+    _require(version >= 1, "Landlock")
+    handled = _HANDLED.get(version, _HANDLED_SINCE_5)
+    rules = _call(libc, _CREATE, ctypes.c_char_p(struct.pack("=Q", handled)), 8, 0)
+    _require(rules >= 0, "Landlock")
+    writing = _READ_FILE | _READ_FOLDER | _WRITE_FILE | _REMOVE | _MAKE | _MOVE | _TRUNCATE
+    for path in _readable():
+        _allow(libc, rules, path, (_READ_FILE | _READ_FOLDER) & handled)
+    _allow(libc, rules, "/dev/null", (_READ_FILE | _WRITE_FILE | _TRUNCATE) & handled)
+    _allow(libc, rules, folder, writing & handled)
+    _require(_call(libc, _RESTRICT, rules, 0) == 0, "Landlock")
+    os.close(rules)
+
+
+@functools.cache  # asked again by candidates, who may no longer look
+def _readable() -> tuple[str, ...]:
+    standard_library = os.path.dirname(os.__file__)  # noqa: PTH120 (pathlib costs as much as the rest together)
+    beside = [  # libraries of a Python that brings its own
+        f"{prefix}/lib/{name}"
+        for prefix in {sys.base_prefix, sys.base_exec_prefix}
+        for name in os.listdir(f"{prefix}/lib")  # noqa: PTH208
+        if ".so" in name
+    ]
+    return (*_PUBLIC, standard_library, *(path for path in sys.path if "lib-dynload" in path), *beside)
+
+
+def _allow(libc: ctypes.CDLL, rules: int, path: str, access: int) -> None:
+    try:
+        handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return  # not on this machine: nothing to allow
+    if not os.path.isdir(path):  # noqa: PTH112
+        access &= ~(_READ_FOLDER | _REMOVE | _MAKE | _MOVE)
+    rule = struct.pack("=Qi", access, handle)
+    _require(_call(libc, _ADD, rules, 1, ctypes.c_char_p(rule), 0) == 0, "Landlock")
+    os.close(handle)
+
+
+def _call(libc: ctypes.CDLL, number: int, *arguments: object) -> int:
+    """A system call that the C library has no function for."""
+    long = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
+    return libc.syscall(ctypes.c_long(number), *long)
+
+
+def _require(works: bool, what: str) -> None:
+    if not works:
+        raise NoWalls(f"{what} is not to be had here ({os.strerror(ctypes.get_errno())})")
