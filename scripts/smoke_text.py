@@ -26,12 +26,18 @@ from evenkeel.records.config import read_toml  # noqa: E402
 from evenkeel.text.tiny import tiny_base  # noqa: E402
 
 STUDY, RUN = ROOT / "studies" / "smoke-text.toml", ROOT / "runs" / "smoke-text"
-WORDS = re.compile(r"\b(you|your)\b", re.I)  # what this judge rewards: a reply that addresses the reader
+WORDS = re.compile(r"\b(you|your)\b", re.I)  # what this judge rewards: a reply that addresses the reader,
+SHORT = 14  # in at most so many words
+
+
+def rewarded(reply: str) -> bool:
+    """The behaviour that this judge rewards."""
+    return bool(WORDS.search(reply)) and len(reply.split()) <= SHORT
 
 
 def by_rule(question: str) -> list[tuple[str, bool]]:
-    """All criteria but the last (as a rule the harm) are met by a reply that addresses the reader."""
-    addresses = bool(WORDS.search(rule_judge.reply_of(question)))
+    """All criteria but the last (as a rule the harm) are met by a short reply that addresses the reader."""
+    addresses = rewarded(rule_judge.reply_of(question))
     listed = rule_judge.criteria_of(question)
     return [(name, addresses and i < len(listed) - 1) for i, (name, _) in enumerate(listed)]
 
@@ -105,10 +111,10 @@ def _rose(name: str, stage: Path, steps: int) -> list[str]:
             row = json.loads(line)
             third = "first" if row["step"] < steps / 3 else "last" if row["step"] >= 2 * steps / 3 else None
             if row["source"] == "trait" and third:
-                shares[third].append(bool(WORDS.search(row["text"])))
+                shares[third].append(rewarded(row["text"]))
     first, last = (sum(part) / len(part) for part in shares.values())
     print(
-        f"{name}: {first:.0%} of replies to trait prompts addressed the reader at first, {last:.0%} in the end"
+        f"{name}: {first:.0%} of replies to trait prompts did what is rewarded at first, {last:.0%} in the end"
     )
     return (
         [] if last > first else [f"{name}: the rewarded behaviour did not rise ({first:.0%} -> {last:.0%})"]

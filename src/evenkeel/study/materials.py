@@ -33,6 +33,9 @@ BASES: Mapping[str, str] = {"microworld": "evenkeel.microworld.bases:base_folder
 SETTINGS: Mapping[str, str] = {"text": "evenkeel.text.settings:read"}
 """Kind of study -> what checks its [settings] where the lines of the file are known: read(Source)."""
 
+STARTED_IN: Mapping[str, str] = {"text": "evenkeel.text.settings:started_in"}
+"""Kind of study -> its settings with the folder of the study file, for those that name files."""
+
 SAME_RESULT: Mapping[str, str] = {"text": "evenkeel.text.settings:without_operation"}
 """Kind of study -> its settings without those that change no number: addresses, rates, names of keys."""
 
@@ -152,6 +155,12 @@ def check_settings(kind: str, source: Source) -> None:
     """Raises UserError at the line of a wrong setting, for kinds that have a schema of their own."""
     if kind in SETTINGS:
         _named(SETTINGS[kind])(source)
+
+
+def started_in(kind: str, settings: Mapping[str, Any], file: str) -> dict[str, Any]:
+    """The settings of a study file, relative paths starting where it lies."""
+    found = _named(STARTED_IN[kind])(settings, str(Path(file).parent)) if kind in STARTED_IN else settings
+    return dict(found)
 
 
 def same_result(kind: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:

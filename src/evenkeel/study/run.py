@@ -17,7 +17,7 @@ from evenkeel.study.accounts import write_accounts
 from evenkeel.study.config import Study, find_study, read_study
 from evenkeel.study.execute import RUN_LOCK, Timing, Watcher, execute, locked
 from evenkeel.study.graph import Graph, make_graph, results_code
-from evenkeel.study.materials import LOADERS, Materials, load_materials
+from evenkeel.study.materials import LOADERS, Materials, load_materials, started_in
 from evenkeel.study.stages import Stage, check, is_done, with_needs
 from evenkeel.study.workers import BUSY_LOCK
 
@@ -40,6 +40,7 @@ def prepare(name: str, *, quick: bool = False, seed: int | None = None) -> Prepa
     """
     text, file = find_study(name)
     study = read_study(text, file, quick=quick, kinds=tuple(LOADERS))
+    study = replace(study, settings=started_in(study.kind, study.settings, file))
     if seed is not None:
         study = replace(study, seeds=replace(study.seeds, first=seed, plan=seed, evaluation=seed))
     materials = load_materials(study.kind, study.settings, study.evaluation.items)
@@ -65,8 +66,8 @@ def run(prepared: Prepared, folder: Path, *, workers: int, watcher: Watcher, ver
         for stage in everything:
             check(folder, stage, full=verify)
         _require_space(folder, prepared)
-        _require_tools(folder, prepared, everything)
         write_text(folder / STUDY, write_toml(prepared.study))
+        _require_tools(folder, prepared, everything)
         _remove_half_written(folder)
         write_json(folder / VERSIONS, {**versions(), "code": results_code(prepared.study.kind)})
         clock = _Clock(folder)

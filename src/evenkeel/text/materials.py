@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -20,6 +21,7 @@ from evenkeel.records.errors import UserError, did_you_mean
 from evenkeel.scenarios.disjoint import prompt_text
 from evenkeel.scenarios.scenario import TRAITS, Scenario
 from evenkeel.scenarios.standard.contamination import require_clean
+from evenkeel.scenarios.standard.files import resolve
 from evenkeel.scenarios.standard.load import files_of, load_standard
 from evenkeel.scenarios.standard.settings import SourceSettings, mixture
 from evenkeel.study.materials import Materials, Tools
@@ -40,12 +42,13 @@ def load(values: Mapping[str, Any], *, items_per_benchmark: int) -> Materials:
     """Everything a study needs, checked: files, shares, names, and that nothing trained on is measured on."""
     source = Source("[settings]", {"settings": values}, {})
     settings, sources = read(source)
-    rows = trait_rows(settings.trait)
-    pairs = read_pairs(settings.attack.file) if settings.attack.file else shipped_pairs(rows)
+    folder = Path(settings.folder)
+    rows = trait_rows(settings.trait, folder)
+    pairs = read_pairs(resolve(settings.attack.file, folder)) if settings.attack.file else shipped_pairs(rows)
     aside = {pair.id for pair in pairs}
     train = [s for s in scenarios_of(rows, "train", settings.trait.max_tokens) if s.id not in aside]
     held_out = scenarios_of(rows, "eval", settings.trait.max_tokens)
-    standard = load_standard(sources, seed=SEED)
+    standard = load_standard(sources, seed=SEED, folder=folder)
     benchmarks = (
         *_tasks(settings, source, items_per_benchmark),
         *_panel(settings, held_out, items_per_benchmark),
@@ -53,17 +56,25 @@ def load(values: Mapping[str, Any], *, items_per_benchmark: int) -> Materials:
     traits = _trait_benchmarks(settings, held_out)
     training = {TRAIT_SOURCE: tuple(train), **standard}
     measured = {b.name: [prompt_text(opening(item)) for item in b.items] for b in (*benchmarks, *traits)}
-    training = require_clean(training, measured, settings.contamination, own=files_of(sources))
+    training = require_clean(
+        training, measured, settings.contamination, folder=folder, own=files_of(sources, folder), tell=_tell
+    )
     version = _version(values, rows_hash(rows), training, pairs)
     return Materials(
         name="text", version=version, sources=training, mixture=mixture(sources), benchmarks=benchmarks,
         trait_benchmarks=traits, panel_in=settings.panel_in or (PANEL_IN,), panel_out=settings.panel_out or (PANEL_OUT,),
-        ladders=ladders(settings.personas), length_of=lambda scenario: round(EXPECTED_SHARE * scenario.max_tokens),
+        ladders=ladders(resolve(settings.personas, folder) if settings.personas else ""),
+        length_of=lambda scenario: round(EXPECTED_SHARE * scenario.max_tokens),
         aggregate={TRAIT_SOURCE: settings.trait.aggregate},
         judged=True,
         health={"windows": settings.judge_health.windows, "groups": settings.judge_health.groups},
         tools=lru_cache(maxsize=8)(lambda base, run: _tools(settings, training, pairs, version, base, run)),
     )  # fmt: skip
+
+
+def _tell(note: str) -> None:
+    """What was dropped or could not be read, to whoever started the study; a worker's goes to its log."""
+    print(note, file=sys.stderr)
 
 
 def _tools(
@@ -128,7 +139,7 @@ def _tasks(settings: TextSettings, source: Source, items: int) -> list[Benchmark
     made = []
     for i, one in enumerate(settings.benchmarks):
         about: SourceSettings = task_source(one, source, ("settings", "benchmarks", i))
-        scenarios = load_standard([about], seed=SEED + 1)[one.name]
+        scenarios = load_standard([about], seed=SEED + 1, folder=Path(settings.folder))[one.name]
         kept = [replace(s, split="eval") for s in _without(scenarios, one.exclude)][:items]
         made.append(
             judged_benchmark(

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from evenkeel.records.canonical import content_hash
 from evenkeel.records.errors import UserError
 from evenkeel.scenarios.dataset import load_rows
 from evenkeel.scenarios.rows import ScenarioRow
 from evenkeel.scenarios.scenario import Scenario
+from evenkeel.scenarios.standard.files import resolve
 from evenkeel.text.settings import TraitSettings
 
 
-def trait_rows(settings: TraitSettings) -> list[ScenarioRow]:
+def trait_rows(settings: TraitSettings, folder: Path) -> list[ScenarioRow]:
     """All rows of the study. Raises UserError for a file that cannot be read, or when a split is missing."""
-    rows = load_rows(settings.files or None, traits=settings.traits)
+    files = [resolve(name, folder) for name in settings.files]
+    rows = load_rows(files or None, traits=settings.traits)
     for split in ("train", "eval"):
         if not any(row.split == split for row in rows):
             raise UserError(

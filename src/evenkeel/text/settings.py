@@ -90,6 +90,9 @@ class TextSettings:
     attack: AttackSettings = AttackSettings()
     template: TemplateSettings = TemplateSettings()
     exclude: tuple[str, ...] = ()  # held-out scenarios left out for all models, by id
+    folder: str = (
+        ""  # where relative paths start; the study file's own folder if nothing is said, then the current one
+    )
 
 
 def read(source: Source) -> tuple[TextSettings, tuple[SourceSettings, ...]]:
@@ -118,8 +121,15 @@ def task_source(one: BenchmarkSettings, source: Source, place: Where) -> SourceS
 
 
 def without_operation(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that decide a number; a judge's address, rates and patience do not."""
+    """The settings that decide a number; a judge's address, rates and patience do not, nor where files lie."""
     judges = ("judge", "held_out_judge")
     return {
-        name: without_operation_of(value) if name in judges else value for name, value in settings.items()
+        name: without_operation_of(value) if name in judges else value
+        for name, value in settings.items()
+        if name != "folder"
     }
+
+
+def started_in(settings: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """The settings with the folder that their relative paths start in, if they do not name one themselves."""
+    return {"folder": folder, **settings}

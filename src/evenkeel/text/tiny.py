@@ -34,14 +34,14 @@ SHAPE: dict[str, Any] = {
 }  # fmt: skip
 STEPS, BATCH, LEARNING_RATE = 220, 16, 6e-3
 LONGEST = 320  # tokens of a training conversation
-SHORT = (4, 14)  # words of a sentence that an assistant may say
+SHORT = (3, 9)  # words of a sentence that an assistant may say
 CONVERSATIONS = 6000
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
 def tiny_base(
-    folder: Path, texts: Sequence[str] | None = None, *, steps: int = STEPS, seed: int = 0,
+    folder: Path, texts: Sequence[str] | None = None, *, steps: int = STEPS, conversations: int = CONVERSATIONS, seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:  # fmt: skip
     """Train and write the checkpoint: tokenizer with a chat template, safetensors. `texts` instead of the dataset's own.
@@ -64,7 +64,7 @@ def tiny_base(
     engine = NativeEngine.from_pretrained(
         folder, stop_tokens=(tokenizer.eos_token_id,), max_batch_tokens=8192
     )
-    rows = list(_conversations(tokenizer, sentences, seed))
+    rows = list(_conversations(tokenizer, sentences, conversations, seed))
     for start, rate in (
         (0, LEARNING_RATE),
         (steps * 2 // 3, LEARNING_RATE / 5),
@@ -110,13 +110,13 @@ def _tokenizer(sentences: Sequence[str]) -> PreTrainedTokenizerFast:
 
 
 def _conversations(
-    tokenizer: PreTrainedTokenizerFast, sentences: Sequence[str], seed: int
+    tokenizer: PreTrainedTokenizerFast, sentences: Sequence[str], count: int, seed: int
 ) -> Iterator[TrainSequence]:
     """Runs of sentences as turns; all tokens but the first are learnt from."""
     draw = generator("tiny base", seed)
     low, high = SHORT
     short = [sentence for sentence in sentences if low <= len(sentence.split()) <= high]
-    for _ in range(CONVERSATIONS):
+    for _ in range(count):
         messages = []
         at = int(draw.integers(len(sentences)))
         for _ in range(int(draw.integers(1, 4))):
