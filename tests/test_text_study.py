@@ -35,7 +35,7 @@ evaluation = 0
 steps = 2
 prompts = 4
 group = 3
-max_tokens = 12
+max_tokens = 24
 checkpoint_every = 1
 preflight_prompts = 1
 [[arms]]
@@ -69,14 +69,14 @@ windows = 2
 groups = 1
 [settings.trait]
 traits = ["truthfulness"]
-max_tokens = 12
+max_tokens = 24
 [[settings.sources]]
 name = "open"
 kind = "open_ended"
 share = 1.0
 file = "prompts.jsonl"
 licence = "own"
-max_tokens = 12
+max_tokens = 24
 """
 PROMPTS = [
     f"Tell me {n} things about {place}." for n in (2, 3) for place in ("harbours", "bread", "owls", "rain")
@@ -87,7 +87,7 @@ PROMPTS = [
 def folder(tmp_path_factory):
     """A base whose replies end at random, a prompt file, and room for runs."""
     place = tmp_path_factory.mktemp("text")
-    tiny_base(place / "base", steps=6, conversations=60)
+    tiny_base(place / "base", steps=40, conversations=640)
     (place / "prompts.jsonl").write_text("".join(json.dumps({"prompt": prompt}) + "\n" for prompt in PROMPTS))
     (place / "study.toml").write_text(STUDY)
     return place
