@@ -16,7 +16,7 @@ from evenkeel.training.arms import arm_named
 
 # What decides a number, file by file where a folder holds other things too; a test compares it with the imports.
 TRAINING = (
-    "records", "engines/interface.py", "engines/native", "engines/threaded.py", "scenarios/scenario.py", "scenarios/disjoint.py",
+    "records", "engines/interface.py", "engines/native", "scenarios/scenario.py", "scenarios/disjoint.py",
     "grading/grader.py", "grading/aggregate.py", "grading/collect.py", "training", "study/work.py",
 )  # fmt: skip
 MEASURING = (*TRAINING, "benchmarks")

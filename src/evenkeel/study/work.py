@@ -212,9 +212,9 @@ def _engine(folder: Path, tools: Tools) -> NativeEngine:
 
 
 def _threaded(engine: NativeEngine) -> Engine:
-    from evenkeel.engines.threaded import Threaded
-
-    return Threaded(engine)
+    """The same engine, sampling in a thread of its own; loaded late: only studies with judges wait for anybody."""
+    wrapped: Engine = _call("evenkeel.engines.threaded", "Threaded")(engine)
+    return wrapped
 
 
 def _model(task: Task) -> Path:
