@@ -1,21 +1,22 @@
 """Which system calls a sandboxed process may make: a list of what Python needs; everything else fails (seccomp).
 
-There is no `socket`, `connect`, `execve`, `fork`, `ptrace`, `mount`, `chmod`, `bpf`, `io_uring` on the list, so none of these
-exists for the process, whoever runs it; `clone` makes threads only. A call that is not listed fails with EPERM, or with ENOSYS
-where the C library then takes an older one. Loaded inside the sandbox: standard library only.
+There is no `socket`, `connect`, `execve`, `fork`, `kill`, `ptrace`, `mount`, `chmod`, `bpf` or `io_uring` on the list, so none
+of these exists for the process, whoever runs it; `clone` makes threads only. A call that is not listed fails with EPERM, or with
+ENOSYS where the C library then takes an older one. Loaded inside the sandbox: standard library only.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import struct
 
 ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column of the tables, AUDIT_ARCH
 
 # name:number on x86-64:number on arm64 (linux/arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h)
-CANDIDATE = """
+ALLOWED = """
 read:0:63 write:1:64 readv:19:65 writev:20:66 pread64:17:67 pwrite64:18:68 open:2:- openat:257:56 close:3:57
 close_range:436:436 stat:4:- fstat:5:80 lstat:6:- newfstatat:262:79 statx:332:291 statfs:137:43 fstatfs:138:44
 access:21:- faccessat:269:48 faccessat2:439:439 readlink:89:- readlinkat:267:78 lseek:8:62 getdents64:217:61
@@ -26,7 +27,7 @@ poll:7:- ppoll:271:73 epoll_create1:291:20 epoll_ctl:233:21 epoll_wait:232:- epo
 socketpair:53:199 sendto:44:206 recvfrom:45:207 shutdown:48:210 getsockopt:55:209 setsockopt:54:208
 getsockname:51:204 getpeername:52:205 mmap:9:222 mprotect:10:226 munmap:11:215 mremap:25:216 madvise:28:233
 brk:12:214 membarrier:324:283 rt_sigaction:13:134 rt_sigprocmask:14:135 rt_sigreturn:15:139 rt_sigpending:127:136
-rt_sigsuspend:130:133 rt_sigtimedwait:128:137 sigaltstack:131:132 kill:62:129 tgkill:234:131 restart_syscall:219:128
+rt_sigsuspend:130:133 rt_sigtimedwait:128:137 sigaltstack:131:132 restart_syscall:219:128
 pause:34:- alarm:37:- setitimer:38:103 getitimer:36:102 nanosleep:35:101 clock_nanosleep:230:115
 clock_gettime:228:113 clock_getres:229:114 gettimeofday:96:169 time:201:- times:100:153 getpid:39:172
 getppid:110:173 gettid:186:178 getuid:102:174 geteuid:107:175 getgid:104:176 getegid:108:177 getresuid:118:148
@@ -36,15 +37,9 @@ sched_getparam:143:121 sched_getscheduler:145:120 getcpu:309:168 futex:202:98 fu
 set_robust_list:273:99 get_robust_list:274:100 set_tid_address:218:96 rseq:334:293 arch_prctl:158:- prctl:157:167
 clone:56:220 exit:60:93 exit_group:231:94 uname:63:160 sysinfo:99:179 getrandom:318:278
 """
-# what the examiner needs besides: to start and end candidates, and to lock them in further
-EXAMINER = """
-fork:57:- vfork:58:- wait4:61:260 waitid:247:95 setrlimit:160:164 seccomp:317:277
-landlock_create_ruleset:444:444 landlock_add_rule:445:445 landlock_restrict_self:446:446
-"""
 
-Check = tuple[
-    int, int, int
-]  # (32-bit word of the arguments: 2 x argument, +1 for its upper half; mask; value)
+# (which 32 bits of the arguments: 2 x argument, + 1 for its upper half; mask; value)
+Check = tuple[int, int, int]
 _ALL = 0xFFFFFFFF
 _O_TRUNC, _O_TMPFILE, _O_ACCMODE = 0o1000, 0o20000000, 0o3
 _CLONE_THREAD, _AF_UNIX = 0x10000, 1
@@ -52,34 +47,40 @@ _CLONE_THREAD, _AF_UNIX = 0x10000, 1
 _FIRST_NEW = 424  # from here on a system call has the same number everywhere, and C libraries expect that it may be missing
 _LOAD, _AND, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
 _ALLOW, _FAIL = 0x7FFF0000, 0x00050000
+_SIZE = 8  # bytes of an instruction
 Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, constant (struct sock_filter)
 
 
-def install(libc: ctypes.CDLL, *, examiner: bool) -> None:
-    """Bind this process and its children to the filter, for good. Raises OSError; RuntimeError on other processors."""
-    machine = os.uname().machine
-    if machine not in ARCHITECTURES:
-        raise RuntimeError(f"no list of system calls for the processor type {machine}")
-    program = _program(*ARCHITECTURES[machine], examiner)
-    code = b"".join(struct.pack("=HBBI", *each) for each in program)
+def install(libc: ctypes.CDLL) -> None:
+    """Bind this process to the filter, for good. Raises OSError; RuntimeError on other processors."""
+    code = program()
     buffer = ctypes.create_string_buffer(code, len(code))
-    header = struct.pack("@HP", len(program), ctypes.addressof(buffer))  # struct sock_fprog
+    header = struct.pack("@HP", len(code) // _SIZE, ctypes.addressof(buffer))  # struct sock_fprog
     filter_mode = 2
     if libc.prctl(22, filter_mode, ctypes.c_char_p(header), 0, 0):  # PR_SET_SECCOMP
         number = ctypes.get_errno()
         raise OSError(number, f"seccomp: {os.strerror(number)}")
 
 
-def _program(column: int, audit: int, examiner: bool) -> list[Instruction]:
+@functools.cache
+def program() -> bytes:
+    """The filter for this machine, as the kernel reads it. Raises RuntimeError on other processors."""
+    machine = os.uname().machine
+    if machine not in ARCHITECTURES:
+        raise RuntimeError(f"no list of system calls for the processor type {machine}")
+    return b"".join(struct.pack("=HBBI", *each) for each in _program(*ARCHITECTURES[machine]))
+
+
+def _program(column: int, audit: int) -> list[Instruction]:
     """Compare the call's number with each allowed one in turn (struct seccomp_data: number, architecture, ..., arguments)."""
-    conditions = {} if examiner else _conditions()
+    conditions = _conditions()
     program = [
         (_LOAD, 0, 0, 4),
         (_EQUAL, 1, 0, audit),
         (_RETURN, 0, 0, _FAIL | errno.EPERM),
         (_LOAD, 0, 0, 0),
     ]
-    for entry in (CANDIDATE + EXAMINER if examiner else CANDIDATE).split():
+    for entry in ALLOWED.split():
         name, *numbers = entry.split(":")
         if numbers[column] != "-":
             program += _rule(int(numbers[column]), conditions.get(name, ()))
@@ -104,8 +105,7 @@ def _rule(number: int, alternatives: tuple[tuple[Check, ...], ...]) -> list[Inst
 
 
 def _conditions() -> dict[str, tuple[tuple[Check, ...], ...]]:
-    """Calls that a candidate may make with some arguments only."""
-    own = os.getpid()
+    """Calls that may be made with some arguments only."""
 
     def one_of(argument: int, *values: int) -> tuple[tuple[Check, ...], ...]:
         return tuple(((2 * argument, _ALL, value),) for value in values)
@@ -123,8 +123,6 @@ def _conditions() -> dict[str, tuple[tuple[Check, ...], ...]]:
         "mkdir": (((2, 0o700, 0o700),),),  # a folder that its owner cannot enter could not be removed
         "mkdirat": (((4, 0o700, 0o700),),),
         "clone": (((0, _CLONE_THREAD, _CLONE_THREAD),),),
-        "kill": one_of(0, own),
-        "tgkill": one_of(0, own),
         "prlimit64": one_of(0, 0),
         "prctl": one_of(0, 15, 16, 0x53564D41),  # names of threads and of memory, for debuggers
         "ioctl": one_of(

@@ -1,28 +1,30 @@
-"""What runs inside the sandbox: an examiner, which knows the tests, and for each test a candidate, which runs the reply.
+"""What runs inside the sandbox: a supervisor, and for each test two processes, a candidate with the reply and an examiner with
+the test.
 
-The examiner starts a candidate before it has read the test, so the reply's process never holds it: neither the calls before
-they are made nor the values that are expected. It then runs the test with stand-ins for what the reply defined, and is the only
-one who writes verdicts; the candidate's pipe carries values and nothing else. Standard library only.
+The candidate is started first, and only the examiner ever reads the test, so the reply's process never holds it: neither the
+calls before they are made nor the values that are expected. Both shut themselves in before they run anything
+foreign. The supervisor runs no code but its own; it ends them when their time is up or their files are too many, and writes
+the verdicts. Loaded inside the sandbox: standard library only.
 """
 
 from __future__ import annotations
 
-import builtins
 import json
 import os
-import re
+import select
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from types import CodeType
-from typing import Any
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 
-from evenkeel.grading.sandbox_border import Gone, Refused, Stop
-from evenkeel.grading.sandbox_candidate import Candidate, Output
-from evenkeel.grading.sandbox_walls import NoWalls, enclose_examiner
+from evenkeel.grading.sandbox_candidate import be_candidate
+from evenkeel.grading.sandbox_examiner import be_examiner, read_message
+from evenkeel.grading.sandbox_walls import end_with_parent, prepare
 
 DIGITS = 100_000  # longest integer that is read or written
-AGAIN = 1.0  # seconds after which a test that ignores the end of its time is told once more
+LOOK = 0.05  # seconds between looks at the folder
+ENTRY = 4096  # bytes that a file or folder counts at least
 PRELOADED = (
     "bisect",
     "datetime",
@@ -35,152 +37,129 @@ PRELOADED = (
     "typing",
 )
 
-
-class TimeUp(Stop):
-    """The test has had its time."""
+Ended = tuple[str, str] | None  # status and detail of what had to be ended
 
 
-def main(root: str) -> None:
-    """Read an order from standard input, then its tests one by one; write a line of JSON for each to standard output.
+def main(root: str) -> NoReturn:
+    """Read an order from standard input; its tests follow there. Write a line of JSON for each to standard output.
 
-    `root` leaves the path again: a reply imports the standard library and nothing beside it. Does not return.
+    `root` leaves the path again: a reply imports the standard library and nothing beside it.
     """
+    end_with_parent()
     sys.path.remove(root)
     report = os.dup(1)
     os.dup2(os.open("/dev/null", os.O_RDWR), 1)
     sys.set_int_max_str_digits(DIGITS)
-    order = _read()
+    order = read_message()
     try:
         for name in PRELOADED:
             if name in order["code"]:
-                __import__(name)  # once here instead of once in each candidate
-        enclose_examiner(order["folder"], 2 * order["limits"]["memory_mb"])  # it holds what the reply answers
+                __import__(name)  # once here instead of once for each test
+        prepare()
         for number in range(order["count"]):
-            output = Output(order["limits"]["output"])
-            status, detail = examine(number, order, output)
-            _say(report, {"status": status, "detail": detail[:500], "output": output.text})
-            if order["stop_early"] and status != "passed":
+            found = tried(number, order)
+            _say(report, found)
+            if "status" not in found or (order["stop_early"] and found["status"] != "passed"):
                 break
-    except NoWalls as error:
-        _say(report, {"unavailable": str(error)})
     except BaseException as error:  # a machine out of processes or disk, a mistake of ours: no verdict
         _say(report, {"broken": f"{type(error).__name__}: {error}"})
     os._exit(0)  # there is nothing to tidy up, and Python takes its time for it
 
 
-def examine(number: int, order: Mapping[str, Any], output: Output) -> tuple[str, str]:
-    """(status, detail) of one test, which is read from standard input after the candidate was started."""
-    candidate = Candidate(number, order)
-    test = _read()["test"]
-    os.chdir(candidate.folder)
-    sys.stdout = sys.stderr = output
-    seconds = order["limits"]["wall_seconds"]
-
-    def time_up(*_: object) -> None:
-        candidate.end = candidate.end or ("timeout", f"{seconds} s")
-        raise TimeUp
-
-    signal.signal(signal.SIGALRM, time_up)
-    signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
+def tried(number: int, order: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of one test: status, detail, output; or why the sandbox is not to be had."""
+    limits, folder = order["limits"], f"{order['folder']}/{number}"
+    os.mkdir(folder)  # noqa: PTH102
+    supervisor = os.getpid()
+    (questions, ask), (answer, answers) = os.pipe(), os.pipe()
+    (printed, prints), (verdict, verdicts) = os.pipe(), os.pipe()
+    candidate = _started(lambda: be_candidate(order, folder, supervisor, questions, answers, prints))
+    for handle in (questions, answers, prints):
+        os.close(handle)
     try:
-        verdict = _verdict(test, order["setup"], candidate)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    except TimeUp:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    candidate.finish()
-    return candidate.end or verdict  # whatever a test that catches everything made of its end
+        examiner = _started(lambda: be_examiner(order, folder, supervisor, answer, ask, printed, verdicts))
+        for handle in (ask, answer, printed, verdicts):
+            os.close(handle)
+        ended, said = _supervised(verdict, folder, limits)
+    finally:
+        state, seconds = _ended(candidate)
+    examiner_state, _ = _ended(examiner)
+    os.close(verdict)
+    row = json.loads(said[-1]) if said else {"broken": "the examiner did not start"}
+    if not ended and "ready" in row:  # a test that ends the process it runs in
+        ended = ("refused", f"a test ended its own process ({_how(examiner_state)})")
+    if not ended and row.get("status") == "gone":
+        ended = _why(state, seconds, limits, row["detail"])
+    if ended:
+        row = {"status": ended[0], "detail": ended[1], "output": row.get("output", "")}
+    return row
 
 
-def _verdict(test: str, setup: str, candidate: Candidate) -> tuple[str, str]:
-    try:
-        _run(test, setup, candidate)
-    except Refused as error:
-        return "refused", str(error)
-    except (TimeUp, Gone):
-        raise TimeUp from None  # `end` tells why
-    except MemoryError:
-        return "memory", "out of memory"
-    except BaseException as error:
-        what = f"{type(error).__name__}: {error}"
-        if isinstance(error, ImportError) and error is not candidate.raised:
-            return "refused", f"a test does not run here ({what})"
-        return "failed", what
-    return "passed", ""
-
-
-def _run(test: str, setup: str, candidate: Candidate) -> None:
-    """Raises what the test raises; Refused when it cannot be run, whatever the reply."""
-    try:
-        code = compile(test, "<test>", "exec", dont_inherit=True)
-        prepared = compile(_without_classes(setup), "<setup>", "exec", dont_inherit=True)
-        candidate.ask("load", "setup")
-    except Exception as error:
-        raise Refused(f"a test or its setup is no program ({type(error).__name__}: {error})") from None
-    candidate.ask("load", "code")
-    text = f"{setup}\n{test}"
-    named = dict.fromkeys(name for name in _names(code) if not hasattr(builtins, name))
-    found = _found(candidate, named, text)
-    if (
-        not found
-    ):  # a task may ask for a function called `sum`; else a reply's `set` must not stand in for ours
-        found = _found(candidate, dict.fromkeys(_names(code)), text)
-    helping = (name for name in _names(prepared) if not hasattr(builtins, name) and name not in named)
-    found |= _found(candidate, dict.fromkeys(helping), text)
-    names = {"__name__": "tests", "__builtins__": builtins, **found}
-    try:
-        exec(prepared, names)
-    except Exception as error:
-        if error is candidate.raised:
-            raise
-        raise Refused(f"the setup does not run here ({type(error).__name__}: {error})") from None
-    exec(code, names)
-
-
-def _found(candidate: Candidate, names: Iterable[str], text: str) -> dict[str, Any]:
-    """What the reply has under these names. `math` in `math.isclose(...)` is the library's, not the reply's."""
-    found = {}
-    for name in names:
-        if name in sys.stdlib_module_names and re.search(rf"\b{name}\.", text):
-            found[name] = __import__(name)
-            continue
+def _started(do: Callable[[], None]) -> int:
+    process = os.fork()
+    if process == 0:
         try:
-            found[name] = candidate.ask("global", name)
-        except NameError:
-            continue
-    return found
+            do()
+        finally:
+            os._exit(1)
+    return process
 
 
-def _names(code: CodeType) -> Iterator[str]:
-    """Every name that a piece of code uses, attributes among them."""
-    yield from code.co_names
-    for each in code.co_consts:
-        if isinstance(each, CodeType):
-            yield from _names(each)
-
-
-def _without_classes(setup: str) -> Any:
-    """The setup as it runs on the tests' side. Its classes live on the reply's, so that their objects can be handed over."""
-    if "class " not in setup:
-        return setup
-    import ast
-
-    tree = ast.parse(setup)
-    tree.body = [each for each in tree.body if not isinstance(each, ast.ClassDef)]
-    return tree
-
-
-def _read() -> dict:
-    """One message from standard input, and not a byte more."""
-    data = b""
-    for length in (4, None):
-        wanted = length or int.from_bytes(data, "big")
-        data = b""
-        while len(data) < wanted:
-            part = os.read(0, wanted - len(data))
+def _supervised(verdict: int, folder: str, limits: Mapping[str, Any]) -> tuple[Ended, list[bytes]]:
+    """(how it was ended if it had to be, lines of the examiner). Time runs from the line that says it is ready."""
+    said, most, end = b"", limits["disk_mb"] << 20, None
+    too_much = ("disk", f"more than {limits['disk_mb']} MB of files")
+    while True:
+        if select.select([verdict], [], [], LOOK)[0]:
+            part = os.read(verdict, 1 << 16)
             if not part:
-                sys.exit("nobody is there")
-            data += part
-    return json.loads(data)
+                return too_much if occupied(folder, most) else None, said.splitlines()
+            end = end or time.monotonic() + limits["wall_seconds"]
+            said += part
+            continue
+        if occupied(folder, most):
+            return too_much, said.splitlines()
+        if end and time.monotonic() > end:
+            return ("timeout", f"{limits['wall_seconds']} s"), said.splitlines()
+
+
+def occupied(folder: str, most: int) -> bool:
+    """Whether files take more than so many bytes. What cannot be looked at counts as too much."""
+    total, waiting = 0, [folder]
+    while waiting:
+        try:
+            for entry in os.scandir(waiting.pop()):
+                total += ENTRY + entry.stat(follow_symlinks=False).st_blocks * 512
+                if total > most:
+                    return True
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return True
+    return False
+
+
+def _ended(process: int) -> tuple[int, float]:
+    """(exit code, seconds of processor time); negative for the signal that ended it."""
+    os.kill(process, signal.SIGKILL)  # changes nothing for one that has ended
+    _, state, used = os.wait4(process, 0)
+    return os.waitstatus_to_exitcode(state), used.ru_utime + used.ru_stime
+
+
+def _why(code: int, seconds: float, limits: Mapping[str, Any], gone: str) -> tuple[str, str]:
+    """How a candidate ended that its examiner misses."""
+    if code in (-signal.SIGKILL, -signal.SIGXCPU) and seconds > limits["cpu_seconds"] - 0.5:
+        return "timeout", f"{limits['cpu_seconds']} s of processor time"
+    return (
+        "crashed",
+        f"the process {gone}" if code == -signal.SIGKILL else f"the process was ended: {_how(code)}",
+    )
+
+
+def _how(code: int) -> str:
+    return f"status {code}" if code >= 0 else signal.Signals(-code).name
 
 
 def _say(handle: int, row: Mapping[str, Any]) -> None:

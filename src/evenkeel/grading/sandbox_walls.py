@@ -1,4 +1,4 @@
-"""The walls of the sandbox, raised by a process around itself and its children, never to be lowered (Linux, no privileges).
+"""The walls of the sandbox, which a process raises around itself and can never lower again (Linux, no privileges needed).
 
 Files: Landlock. Network, processes and the rest of the kernel: the filter of system calls. Memory, time, sizes: resource limits.
 Neither needs root or a namespace, so they work inside ordinary containers and on distributions that forbid unprivileged user
@@ -43,50 +43,50 @@ class NoWalls(Exception):
     """This machine lacks something that the sandbox is made of; the text says what."""
 
 
-def enclose_examiner(folder: str, memory_mb: int) -> None:
-    """No network, no programs, no files but Python's own and those of `folder`. Raises NoWalls."""
+_LIMITS = {  # name -> resource, unit
+    "cpu_seconds": (resource.RLIMIT_CPU, 1), "memory_mb": (resource.RLIMIT_AS, 1 << 20),
+    "disk_mb": (resource.RLIMIT_FSIZE, 1 << 20), "open_files": (resource.RLIMIT_NOFILE, 1),
+}  # fmt: skip
+
+
+def prepare() -> None:
+    """What all processes to be shut in would compute alike, done once before they are started. Raises RuntimeError."""
+    sandbox_filter.program()
+    _readable()
+
+
+def end_with_parent() -> None:
+    """Have the kernel end this process when the one that started it ends."""
+    ctypes.CDLL(None).prctl(1, int(signal.SIGKILL), 0, 0, 0)  # PR_SET_PDEATHSIG
+
+
+def enclose(folder: str, limits: Mapping[str, int], parent: int) -> None:
+    """Shut this process in: no network, no other process, no files but Python's own and those of `folder`, these limits.
+
+    `parent` is who started it, with whom it ends. Raises NoWalls.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     _drop_capabilities(libc)
-    _end_with_parent(libc)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
-    _require(libc.prctl(38, 1, 0, 0, 0) == 0, "no_new_privs")  # PR_SET_NO_NEW_PRIVS
-    _landlock(libc, folder)
-    _filter(libc, examiner=True)
-
-
-def enclose_candidate(folder: str, limits: Mapping[str, int], parent: int) -> None:
-    """The same around one candidate, tighter: its own folder, no processes, no signals to others, limits. Raises NoWalls."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    _end_with_parent(libc)
+    end_with_parent()
     if os.getppid() != parent:
         os._exit(1)  # it was gone before we asked to go with it
     os.chdir(folder)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for name, limit in limits.items():
+        kind, unit = _LIMITS[name]
+        resource.setrlimit(kind, (limit * unit,) * 2)  # without capabilities nobody raises the second
+    _require(libc.prctl(38, 1, 0, 0, 0) == 0, "no_new_privs")  # PR_SET_NO_NEW_PRIVS
     _landlock(libc, folder)
-    for kind, value in (
-        (resource.RLIMIT_CPU, limits["cpu_seconds"]), (resource.RLIMIT_AS, limits["memory_mb"] << 20),
-        (resource.RLIMIT_FSIZE, limits["disk_mb"] << 20), (resource.RLIMIT_NOFILE, limits["open_files"]),
-        (resource.RLIMIT_MEMLOCK, 0),
-    ):  # fmt: skip
-        resource.setrlimit(kind, (value, value))  # without capabilities nobody raises the second
-    _filter(libc, examiner=False)
-
-
-def _end_with_parent(libc: ctypes.CDLL) -> None:
-    libc.prctl(1, int(signal.SIGKILL), 0, 0, 0)  # PR_SET_PDEATHSIG
+    try:
+        sandbox_filter.install(libc)
+    except (OSError, RuntimeError) as error:
+        raise NoWalls(f"system calls cannot be filtered here ({error})") from None
 
 
 def _drop_capabilities(libc: ctypes.CDLL) -> None:
     """Root too becomes a user like any other; it could lift its limits otherwise."""
     header = struct.pack("=Ii", 0x20080522, 0)  # version 3, this process
     _require(libc.capset(ctypes.c_char_p(header), ctypes.c_char_p(bytes(24))) == 0, "dropping capabilities")
-
-
-def _filter(libc: ctypes.CDLL, *, examiner: bool) -> None:
-    try:
-        sandbox_filter.install(libc, examiner=examiner)
-    except (OSError, RuntimeError) as error:
-        raise NoWalls(f"system calls cannot be filtered here ({error})") from None
 
 
 def _landlock(libc: ctypes.CDLL, folder: str) -> None:
@@ -105,7 +105,7 @@ def _landlock(libc: ctypes.CDLL, folder: str) -> None:
     os.close(rules)
 
 
-@functools.cache  # asked again by candidates, who may no longer look
+@functools.cache
 def _readable() -> tuple[str, ...]:
     standard_library = os.path.dirname(os.__file__)  # noqa: PTH120 (pathlib costs as much as the rest together)
     beside = [  # libraries of a Python that brings its own
