@@ -19,7 +19,7 @@ _DECOR = r"[ \t*_`\"'$\\({\[#>-]{0,8}"
 _LABEL = rf"{_DECOR}(?:\b(?:option|choice|letter|answer)\b:?)?{_DECOR}(?P<letter>[A-Z])(?![\w'’])"
 _LEADING = re.compile(_LABEL, re.IGNORECASE)
 _SPOKEN = re.compile(
-    r"(?:\b(?:option|choice|letter|answer)\b[^.:\n]{0,40}?(?:\b(?:is|be)\b|[:=])"
+    r"(?:\b(?:option|choice|letter|answer)\b[^.:\n]{0,40}?(?:\b(?:is|be)\b|[:=]|\s[-–—]\s)"
     r"|\b(?:I|we) (?:choose|chose|pick|select)\b|\bgo with\b)"
     rf"\s{{0,3}}:?{_LABEL}",
     re.IGNORECASE,

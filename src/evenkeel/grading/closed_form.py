@@ -1,8 +1,8 @@
 r"""Numbers with roots and pi ("2\sqrt{3}", "5π/6"), compared by math-verify, which is asked only what it answers in bounded time.
 
 math-verify guards itself with signals, which work in the main thread alone, and a time limit would make a reward depend on the
-machine. So there is no time limit: only expressions of a small grammar pass (numbers, + - * /, fractions, roots, pi, small powers of
-small numbers) with few of each, and hostile ones (10**10**10, towers of powers, a megabyte of digits) are not read at all.
+machine. So there is no time limit: only expressions of a small grammar pass (numbers, + - * /, fractions, roots of integers, pi,
+small powers) with few of each, and hostile ones (10**10**10, towers of powers, a megabyte of digits) are not read at all.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ MOST_POWERS = 2
 DEEPEST = 4  # brackets in brackets
 APART = 1e-5  # math-verify compares decimals to six places
 
+_ROOT = r"\\sqrt(?:\[[2-5]\])?\{\s?(?:[0-9]{1,6}|\\pi\s?|\\frac\s?\{[0-9]{1,6}\}\s?\{[0-9]{1,6}\})\s?\}"
 _GRAMMAR = re.compile(
-    r"(?:\\frac|\\pi(?:\s*\^[2-4](?![0-9]))?|\\cdot|\\sqrt(?:\[[2-5]\])?|(?<![0-9.])[0-9]{1,2}\^[2-4](?![0-9])"
+    rf"(?:\\frac|\\cdot|{_ROOT}|\\pi(?:\s?\^[2-4](?![0-9]))?|(?<![0-9.])[0-9]{{1,2}}\^[2-4](?![0-9])"
     r"|(?<![0-9.])[0-9]{1,6}(?:\.[0-9]{1,6})?(?![0-9.^])|[-+*/(){}\s])+"
 )
 _UNIT = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{1,15}(?:\s?\^?\s?\{?[23]\}?)?\.?\Z")
@@ -35,9 +36,19 @@ def closed_form(text: str) -> str | None:
         text = shorter
     latex = re.sub(r"√\s?\(([^()]*)\)", r"√{\1}", text)
     latex = re.sub(r"√\s?([0-9]+(?:\.[0-9]+)?)", r"√{\1}", latex)
-    latex = re.sub(r"\^\s?\{\s?([0-9])\s?\}", r"^\1", latex).replace("√", r"\sqrt").replace("π", r"\pi ").replace("×", r"\cdot ").strip()
+    latex = (
+        re.sub(r"\^\s?\{\s?([0-9])\s?\}", r"^\1", latex)
+        .replace("√", r"\sqrt")
+        .replace("π", r"\pi ")
+        .replace("×", r"\cdot ")
+        .strip()
+    )
     fits = len(latex) <= LONGEST and latex.count("sqrt") <= MOST_ROOTS and latex.count("^") <= MOST_POWERS
-    return latex if fits and _depth(latex) <= DEEPEST and "**" not in latex and _GRAMMAR.fullmatch(latex) else None
+    return (
+        latex
+        if fits and _depth(latex) <= DEEPEST and "**" not in latex and _GRAMMAR.fullmatch(latex)
+        else None
+    )
 
 
 def _depth(latex: str) -> int:

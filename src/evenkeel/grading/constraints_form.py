@@ -66,10 +66,10 @@ def postscript(reply: str, postscript_marker: str) -> bool:
     letters = [re.escape(letter) for letter in re.findall(r"\w", postscript_marker)]
     spaced = (
         r"\.\s?".join(letters)
-        if re.fullmatch(r"(?i:p\.)+s\.?", postscript_marker)
+        if re.fullmatch(r"(p\.)+s\.?", postscript_marker, re.IGNORECASE)
         else re.escape(postscript_marker)
     )
-    return re.search(rf"(?<!\w){spaced}", reply, re.IGNORECASE) is not None
+    return re.search(rf"(?<![\w.]){spaced}(?!\w)", reply, re.IGNORECASE) is not None
 
 
 def end_checker(reply: str, end_phrase: str) -> bool:

@@ -1,8 +1,10 @@
 """In which language a text is written: by its script, and by its most frequent small words where languages share a script.
 
-No model and no dependency: `languages.toml` holds both. For whole replies (from about twenty words on), not for single words;
-where the evidence is thin or two languages come close, the answer is None. Measured on messages of free software joined to
-texts of about 40 words (36 languages, 100 to 900 texts each): see tests/test_languages.py.
+No model and no dependency: `languages.toml` holds both. For whole replies, not for single words; where evidence is thin or two
+languages come close, the answer is None. Tried on the translated messages of free software, joined to technical texts of 40 words
+(up to 600 a language): right for 93 to 100 % of them, Marathi and Finnish for 88 %; of 100 words, for 95 to 100 % (Marathi 91 %).
+Nearly all others are None, a wrong language is rarer than 1 % (Marathi taken for Hindi: 4 %). For Swahili and Urdu there was
+nothing to try it on but the sentences of its test. 541 English prompts of IFEval: two are None.
 """
 
 from __future__ import annotations
@@ -24,14 +26,30 @@ LEAST_SHARE = (
 FEWEST = 2  # such words
 LEAD = 1.3  # the best language's weight over the second's, or, where most of their small words are the same,
 LEAD_BETWEEN = 2  # those that only the best has over those that only the second has
-MOST_FOREIGN = 0.01  # of the letters of a text may be foreign to its language's alphabet (names, loans)
+MOST_FOREIGN = (
+    0.08  # of the words of a text may have letters foreign to its language (names, loans, quotations)
+)
 
 _SCRIPTS: Mapping[str, str] = {
-    "latin": "A-Za-zªºÀ-ÖØ-öø-ʯḀ-ỿ", "cyrillic": "Ѐ-ԯ", "arabic": "ء-يٮ-ۓ", "devanagari": "ऄ-ह", "bengali": "অ-হৰৱ",
-    "gurmukhi": "ਅ-ਹ", "gujarati": "અ-હ", "tamil": "அ-ஹ", "telugu": "అ-హ", "kannada": "ಅ-ಹ",
-    "malayalam": "അ-ഹ", "thai": "ก-ะ", "hangul": "가-힣", "kana": "ぁ-ゖァ-ヺ", "han": "一-鿿㐀-䶿", "hebrew": "א-ת", "greek": "Ͱ-Ͽἀ-῿",
+    "latin": "A-Za-zªºÀ-ÖØ-öø-ʯḀ-ỿ",
+    "cyrillic": "Ѐ-ԯ",
+    "greek": "Ͱ-Ͽἀ-῿",
+    "hebrew": "א-ת",
+    "arabic": "ء-يٮ-ۓ",
+    "devanagari": "ऄ-ह",
+    "bengali": "অ-হৰৱ",
+    "gurmukhi": "ਅ-ਹ",
+    "gujarati": "અ-હ",
+    "tamil": "அ-ஹ",
+    "telugu": "అ-హ",
+    "kannada": "ಅ-ಹ",
+    "malayalam": "അ-ഹ",
+    "thai": "ก-ะ",
+    "hangul": "가-힣",
+    "kana": "ぁ-ゖァ-ヺ",
+    "han": "一-鿿㐀-䶿",
     "other": r"\u0530-\u058f\u0b00-\u0b7f\u0d80-\u0dff\u0e80-\u10ff\u1200-\u139f\u1780-\u17ff",
-}  # fmt: skip
+}
 _LATIN = frozenset("abcdefghijklmnopqrstuvwxyz")  # of every alphabet that is checked
 _LETTERS = {name: re.compile(f"[{letters}]") for name, letters in _SCRIPTS.items()}
 _WORD = re.compile(r"[^\s\d.,;:!?…()\[\]{}\"'“”‘’„«»‹›—–/\\|*_#<>=+~`@&%^$।॥۔،؛؟、。-]+")
@@ -60,11 +78,9 @@ def language_of(text: str) -> str | None:
     found = [code for code, language in _languages().items() if language.script == script]
     if len(found) == 1 and not _languages()[found[0]].words:
         return found[0]
-    letters = Counter(letter for letter in text if _LETTERS[script].match(letter)) if found else Counter()
-    found = [code for code in found if _spelt(letters, code)]
-    words = (
-        Counter(word for word in _WORD.findall(text) if _LETTERS[script].search(word)) if found else Counter()
-    )
+    letters = _LETTERS.get(script, _LETTERS["latin"])
+    words = Counter(word for word in _WORD.findall(text) if letters.search(word))
+    found = [code for code in found if _foreign(words, letters, code) <= max(1, MOST_FOREIGN * words.total())]
     weights = dict.fromkeys(found, 0.0)
     for word, times in words.items():
         speakers = [code for code in found if word in _languages()[code].words]
@@ -84,15 +100,14 @@ def _hits(words: Counter[str], code: str, but_not: str | None = None) -> int:
     return sum(times for word, times in words.items() if word in small)
 
 
-def _spelt(letters: Counter[str], code: str) -> bool:
-    """Whether hardly a letter of the text is foreign to the language's alphabet."""
+def _foreign(words: Counter[str], letters: re.Pattern[str], code: str) -> int:
+    """How many of the words have a letter of their script that is not in the language's alphabet."""
     own = _languages()[code].letters
-    foreign = sum(
-        times
-        for letter, times in letters.items()
-        if own is not None and letter not in own and letter not in _LATIN
-    )
-    return foreign <= max(2, MOST_FOREIGN * letters.total())
+    if own is None:
+        return 0
+    strange = {letter for word in words for letter in word if letter not in _LATIN and letter not in own}
+    strange = {letter for letter in strange if letters.match(letter)}
+    return sum(times for word, times in words.items() if not strange.isdisjoint(word)) if strange else 0
 
 
 def _script_of(text: str) -> str:

@@ -45,21 +45,23 @@ _NOT_EQUAL = re.compile(
 _SEVERAL = re.compile(
     r"\b(?:or|and|to)\b|[;,&]", re.IGNORECASE
 )  # joins values, so an "=" is not one equation
-_BETWEEN = re.compile(r"[-+0-9)}%]\s*[-+]\s*[$€£¥₹]?\s*[0-9.(\\]")  # plus or minus behind a number or another sign
+_BETWEEN = re.compile(
+    r"[-+0-9)}%]\s*[-+]\s*[$€£¥₹]?\s*[0-9.(\\]"
+)  # plus or minus behind a number or another sign
 _OPERATION = re.compile(r"#\s*(?:[+*×÷^!]|[-/:]\s*[#(])|[)#]\s*[x·]\s*[#(0-9]|#\s?[xyzn]\b")  # "#": a number
 _STRAY = re.compile(r"(?<![a-zA-Z0-9^{])[0-9]")  # a digit of no number and no unit (m^2, CO2)
 _REASON = re.compile(r"\b(?:because|since)\b|, (?:so|as|which|where)\b", re.IGNORECASE)
 _PLAINLY = tuple((re.compile(pattern, re.IGNORECASE), plain) for pattern, plain in (
-    (r"\\[dtc]frac\b", r"\\frac"),
+    (r"\\[dtc]frac(?![a-z])", r"\\frac"),
     (r"\\frac\s?([0-9])\s?([0-9])(?![0-9])", r"\\frac{\1}{\2}"),
     (r"\\frac\s?(\{-?[0-9]{1,15}\})\s?([0-9])", r"\\frac\1{\2}"),
     (r"(?<=[0-9])(?:\{,\}|,?\\[,!; ])\s?(?=[0-9]{3})", ","),  # thousands, in LaTeX and with narrow blanks
     (r"(?<=[0-9])[\u00a0\u2009\u202f](?=[0-9]{3})", ","),
-    (r"\\(?:left|right|displaystyle)\b|\\[,!; ]", " "),
-    (r"\\(?:times|cdot)\b", "×"),
+    (r"\\(?:left|right|displaystyle)(?![a-z])|\\[,!; ]", " "),
+    (r"\\(?:times|cdot)(?![a-z])", "×"),
     (r"\\approx\b|≈", "="),
-    (r"\\pi\b|\bpi\b", "π"),
-    (r"\\sqrt\b|\bsqrt(?=\s?\()", "√"),
+    (r"\\pi(?![a-z])|\bpi\b", "π"),
+    (r"\\sqrt(?![a-z])|\bsqrt(?=\s?\()", "√"),
     (r"\^\s?\{?\s?\\circ\s?\}?|°", " degrees"),
     (r"\\([$%&#])", r"\1"),
     (r"\b(?:minus|negative)\s+(?=[0-9$])", "-"),

@@ -36,16 +36,16 @@ REFUSED: Mapping[str, str] = {
     "tower_of_hanoi": "its scorer prints every illegal move",
 }
 
-_SUM = (  # no two powers in a row, no power of a bracket, no function, no word
-    r"(?!.*\*\*\s*\d+\s*\*\*)(?!.*\)\s*\*\*)(?:\*\*\s?\d{1,2}(?!\d)|(?<!\d)\d{1,15}(?!\d)|(?<![A-Za-z])[A-Za-z](?![A-Za-z(])|(?<!\*)\*(?!\*)|%s)"
+_SUM = (  # a sum of terms such as -3*x**2*y: no brackets, functions or words, no power of a power
+    r"(?!.*\*\*\s*\d+\s*\*\*)"
+    r"(?:\*\*\s?\d{1,2}(?!\d)|(?<!\d)\d{1,15}(?!\d)|(?<![A-Za-z0-9])[A-Za-z](?![A-Za-z0-9])|(?<!\*)\*(?!\*)|[-+ ]|/(?= ?\d))"
 )
 HARMLESS: Mapping[str, re.Pattern[str]] = {
     **dict.fromkeys(
         ("string_insertion", "spiral_matrix", "binary_matrix", "n_queens"), re.compile(r"[\w\s]{0,2000}")
     ),
     "countdown": re.compile(r"(?!.*(?:\*\*|//))[-+*/() 0-9]{0,200}"),
-    "polynomial_multiplication": re.compile(rf"{_SUM % '[-+() ]'}{{0,300}}"),
-    "simple_integration": re.compile(rf"{_SUM % '[-+() ]|/(?= ?[0-9])'}{{0,200}}"),
+    **dict.fromkeys(("polynomial_multiplication", "simple_integration"), re.compile(rf"{_SUM}{{0,300}}")),
 }
 
 
