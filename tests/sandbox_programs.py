@@ -23,6 +23,11 @@ def apply(f, *a, **k): return f(*a, **k)
 def count(n): yield from range(n)
 def fails(kind): raise {"own": Deeper("why", 3), "key": KeyError("x")}[kind]
 def show(x): print("shown", x)
+def twice(f):
+    @functools.wraps(f)
+    def inner(*a): return f(f(*a))
+    return inner
+def pick(f=None): return (f or same)(5)
 def sum(a, b): return a * b
 def write(path): open(path, "w").write("text")
 def values(): return [None, True, 1, 1.5, "a", b"x", (1,), {1}, {1: 2}, 1j, range(3), decimal.Decimal("1.5"), float("inf"), int]
@@ -58,6 +63,10 @@ assert x == [1, 2, 3]""",
     "functions as arguments": """
 assert apply(lambda a, b=1: a + b, 2, b=5) == 7
 assert apply(sorted, [2, 1], reverse=True) == [1, 2][::-1] and apply(str.upper, "a") == "A" """,
+    "decorators": """
+@twice
+def add(x): return x + 2
+assert add(1) == 5 and add.__name__ == "add" and pick(lambda x: x + 1) == 6""",
     "methods as arguments": """
 calls = []
 apply(calls.append, 3)

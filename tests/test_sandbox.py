@@ -366,6 +366,19 @@ def test_a_test_that_cannot_run_here_is_no_verdict(test, setup, reason):
     assert isinstance(outcome, Unscorable) and reason in outcome.reason
 
 
+@needs_sandbox
+@pytest.mark.parametrize("program, test, setup", [
+    ("import not_there", "assert f(1)", ""),
+    ("def f(x): import not_there", "assert f(1)", ""),
+    ("def f(x):\n    for _ in range(200): x = [x]\n    return x", "assert f(f(f(f(f(1))))) == 1", ""),
+    ("Node = None", "assert f(1)", "class Node: pass\nroot = Node()"),
+])  # fmt: skip
+def test_a_reply_cannot_choose_to_have_no_verdict(program, test, setup):
+    """It must not be able to trade its 0 for being left out."""
+    [trial] = tried(program, test, setup)
+    assert trial.status == "failed"
+
+
 WITHOUT = """
 import asyncio, ctypes, struct
 from evenkeel.grading import sandbox, unit_tests

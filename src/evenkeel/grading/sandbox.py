@@ -1,8 +1,9 @@
 """Runs the code of a reply against unit tests in a sandbox: no network, no files but a folder that is thrown away, limits on
 time, memory, disk and processes. Where the machine cannot give that, it refuses; nothing of a reply ever runs outside.
 
-The walls are in `sandbox_walls` (Landlock, system-call filter, resource limits), the two processes inside in `sandbox_inside`
-and `sandbox_candidate`, what passes between them in `sandbox_border`. What it does not protect against: docs/sandbox.md.
+The walls are in `sandbox_walls` (Landlock, system-call filter, resource limits); the processes inside in `sandbox_inside`,
+`sandbox_candidate` and `sandbox_examiner`; what passes between them in `sandbox_border`. What it does not protect against:
+docs/sandbox.md.
 """
 
 from __future__ import annotations
@@ -32,15 +33,12 @@ from evenkeel.records.machine import package_folder, usable_cores
 Status = Literal["passed", "failed", "timeout", "crashed", "memory", "disk", "refused"]
 
 _FLAGS = ("-S", "-s", "-P")  # no site packages, no folder of the caller on the path
-_ENVIRONMENT = {
-    "PYTHONHASHSEED": "0",
-    "PYTHONUTF8": "1",
-    "TMPDIR": ".",
-}  # no key of ours; sets have one order
+# no key of ours; sets have one order
+_ENVIRONMENT = {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "TMPDIR": "."}
 _KEPT = ("LD_LIBRARY_PATH",)  # some Pythons do not start without it
 _START = "import sys; sys.path.insert(0, {root!r}); from evenkeel.grading import sandbox_inside; sandbox_inside.main({root!r})"
 _SPARE = 5.0  # seconds for starting and ending, beyond the time of the tests
-_LINE = 1 << 20
+_LINE = 1 << 24
 
 
 class SandboxFailed(Exception):
@@ -84,7 +82,10 @@ async def run_tests(
     """
     limits = limits or Limits()
     async with _slots():
-        folder = tempfile.mkdtemp(prefix="evenkeel-sandbox-")
+        try:
+            folder = tempfile.mkdtemp(prefix="evenkeel-sandbox-")
+        except OSError as error:
+            raise SandboxFailed(f"no folder could be made ({error})") from None
         try:
             order = {"code": code, "setup": setup, "count": len(tests), "limits": asdict(limits), "folder": folder,
                      "stop_early": stop_early}  # fmt: skip
@@ -101,7 +102,7 @@ async def _examined(order: dict[str, Any], tests: Sequence[str], limits: Limits)
             *command, stdin=PIPE, stdout=PIPE, stderr=STDOUT, env=environment, cwd=order["folder"], limit=_LINE,
             start_new_session=True,
         )  # fmt: skip
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: no thread to wait for it
         raise SandboxFailed(f"no process could be started ({error})") from None
     results: list[Trial] = []
     noise: list[str] = []

@@ -63,14 +63,14 @@ class Border:
             changed = {key: self.decode(each) for key, each in answer.get("changed", {}).items()}
             value = self.decode(answer["value"]) if "value" in answer else None
             failure = self._exception(answer["error"]) if "error" in answer else None
+            for key, content in changed.items():
+                given = named[key] if key in named else arguments[int(key)]
+                if is_mutable(given) and type(given) is type(content):
+                    refresh(given, content)
         except (MemoryError, Stop):
             raise
         except Exception as error:
             raise Gone(f"sent a message that is none ({type(error).__name__})") from None
-        for key, content in changed.items():
-            given = named[key] if key in named else arguments[int(key)]
-            if is_mutable(given) and type(given) is type(content):
-                refresh(given, content)
         if failure is not None:
             self.raised = failure
             raise failure
@@ -91,8 +91,8 @@ class Border:
         try:
             if not self.trusting and message["given"]["0"]["t"] != "yours":
                 raise TypeError(
-                    "only what the tests handed over is called"
-                )  # not a type, which would make objects here
+                    "only what the tests handed over can be used"
+                )  # not a type: it would make objects here
             given = {key: self.decode(each) for key, each in message["given"].items()}
             arguments = [given.pop(str(place)) for place in range(len(given)) if str(place) in given]
             held: dict[Any, Any] = {**dict(enumerate(arguments)), **given}
@@ -162,8 +162,6 @@ class Border:
             return encode(value, self._stay)
         except Elsewhere as error:
             raise Refused(f"a test hands over {error}") from None
-        except RecursionError:
-            raise Refused("a test hands over a value that contains itself or is nested too deep") from None
 
     def _stay(self, value: Any) -> dict:
         """The number that stands for an object; for what both sides have, its name."""
@@ -174,20 +172,14 @@ class Border:
         if not self.trusting and (name := standard_name(value)):
             return {"t": "standard", "v": name}
         if not self.trusting and hasattr(value, "__next__"):
-            return {
-                "t": "iterator",
-                "v": [encode(each, self._stay) for each in itertools.islice(value, ITERATED)],
-            }
+            items = itertools.islice(value, ITERATED)
+            return {"t": "iterator", "v": [encode(each, self._stay) for each in items]}
         if not self.trusting and not callable(value):
             raise Elsewhere(f"a {type(value).__name__}, which cannot leave its process")
         number = self._number(value)
         if isinstance(value, type) and issubclass(value, BaseException):
-            return {
-                "t": "exception",
-                "n": number,
-                "name": value.__name__,
-                "bases": self._bases(value.__bases__),
-            }
+            bases = self._bases(value.__bases__)
+            return {"t": "exception", "n": number, "name": value.__name__, "bases": bases}
         return {"t": "mine", "n": number}
 
     def _number(self, value: Any) -> int:
@@ -230,16 +222,18 @@ class Border:
 
     def _bases(self, kinds: Iterable[type]) -> list[Any]:
         """Classes of exceptions: builtin ones by name; those of a reply as what stands for them."""
-        builtin = [kind.__name__ if kind.__module__ == "builtins" else None for kind in kinds]
-        own = [
-            self._stay(kind) if self.trusting and issubclass(kind, BaseException) else None for kind in kinds
-        ]
-        return [name or stay for name, stay in zip(builtin, own, strict=True) if name or stay]
+        found: list[Any] = []
+        for kind in kinds:
+            if kind.__module__ == "builtins":
+                found.append(kind.__name__)
+            elif self.trusting and issubclass(kind, BaseException):
+                found.append(self._stay(kind))
+        return found
 
     def _classes(self, bases: list[Any]) -> list[type]:
         """What `_bases` wrote; what is no exception here is left out."""
         found = [
-            self.decode(base) if isinstance(base, dict) else getattr(builtins, base, None) for base in bases
+            self.decode(each) if isinstance(each, dict) else getattr(builtins, each, None) for each in bases
         ]
         return [kind for kind in found if isinstance(kind, type) and issubclass(kind, BaseException)]
 

@@ -12,7 +12,7 @@ import os
 import re
 import select
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import CodeType
 from typing import Any
 
@@ -22,6 +22,21 @@ from evenkeel.grading.sandbox_remote import OPERATIONS
 from evenkeel.grading.sandbox_walls import NoWalls, enclose
 
 MOST_DRAINED = 64  # reads of 64 kB: a reply that prints without end must not keep the test
+
+
+def _described(function: Any, name: str) -> Any:
+    """What `functools.wraps` copies."""
+    if name not in ("__name__", "__doc__"):
+        raise AttributeError(name)
+    return getattr(function, name)
+
+
+FOR_REPLIES: dict[str, Callable] = {
+    "call": OPERATIONS["call"], "getattr": _described, "bool": lambda function: True, "hash": id,
+    "eq": lambda one, other: one is other, "ne": lambda one, other: one is not other,
+    "repr": lambda function: "<function of a test>", "str": lambda function: "<function of a test>",
+}  # fmt: skip
+"""What a reply may do with the functions that a test hands over."""
 
 
 class Output(io.TextIOBase):
@@ -40,7 +55,7 @@ class Asking(Border):
     """The test's end of the border. Meanwhile what the reply prints goes where the test has its own output."""
 
     def __init__(self, reading: int, writing: int, printed: int) -> None:
-        super().__init__(reading, writing, {"call": OPERATIONS["call"]}, trusting=False)
+        super().__init__(reading, writing, FOR_REPLIES, trusting=False)
         self.printed: int | None = printed
         self.gone = ""
 
@@ -141,17 +156,15 @@ def _run(test: str, setup: str, border: Asking) -> None:
     text = f"{setup}\n{test}"
     named = dict.fromkeys(name for name in _names(code) if not hasattr(builtins, name))
     found = _found(border, named, text)
-    if (
-        not found
-    ):  # a task may ask for a function called `sum`; else a reply's `set` must not stand in for ours
+    if not found:  # a task may ask for a function called `sum`; else a reply's `set` must not replace ours
         found = _found(border, dict.fromkeys(_names(code)), text)
     helping = (name for name in _names(prepared) if not hasattr(builtins, name) and name not in named)
-    found |= _found(border, dict.fromkeys(helping), text)
-    names = {"__name__": "tests", "__builtins__": builtins, **found}
+    helped = _found(border, dict.fromkeys(helping), text)
+    names = {"__name__": "tests", "__builtins__": builtins, **found, **helped}
     try:
         exec(prepared, names)
     except Exception as error:
-        if error is border.raised:
+        if error is border.raised or helped:  # the reply had a hand in it
             raise
         raise Refused(f"the setup does not run here ({type(error).__name__}: {error})") from None
     exec(code, names)

@@ -1,14 +1,14 @@
-"""What runs inside the sandbox: a supervisor, and for each test two processes, a candidate with the reply and an examiner with
-the test.
+"""The supervisor: for each test it starts two processes, a candidate with the reply and an examiner with the test.
 
 The candidate is started first, and only the examiner ever reads the test, so the reply's process never holds it: neither the
-calls before they are made nor the values that are expected. Both shut themselves in before they run anything
-foreign. The supervisor runs no code but its own; it ends them when their time is up or their files are too many, and writes
-the verdicts. Loaded inside the sandbox: standard library only.
+calls before they are made nor the values that are expected. Both shut themselves in before they run anything foreign. The
+supervisor runs no code but its own; it ends them when their time is up or their files are too many, and writes the verdicts.
+Standard library only.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -25,17 +25,7 @@ from evenkeel.grading.sandbox_walls import end_with_parent, prepare
 DIGITS = 100_000  # longest integer that is read or written
 LOOK = 0.05  # seconds between looks at the folder
 ENTRY = 4096  # bytes that a file or folder counts at least
-PRELOADED = (
-    "bisect",
-    "datetime",
-    "decimal",
-    "fractions",
-    "heapq",
-    "random",
-    "statistics",
-    "string",
-    "typing",
-)
+PRELOADED = ("datetime", "decimal", "fractions", "heapq", "random", "statistics", "string", "typing")
 
 Ended = tuple[str, str] | None  # status and detail of what had to be ended
 
@@ -129,7 +119,8 @@ def occupied(folder: str, most: int) -> bool:
     while waiting:
         try:
             for entry in os.scandir(waiting.pop()):
-                total += ENTRY + entry.stat(follow_symlinks=False).st_blocks * 512
+                with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+                    total += ENTRY + entry.stat(follow_symlinks=False).st_blocks * 512
                 if total > most:
                     return True
                 if entry.is_dir(follow_symlinks=False):
@@ -152,10 +143,9 @@ def _why(code: int, seconds: float, limits: Mapping[str, Any], gone: str) -> tup
     """How a candidate ended that its examiner misses."""
     if code in (-signal.SIGKILL, -signal.SIGXCPU) and seconds > limits["cpu_seconds"] - 0.5:
         return "timeout", f"{limits['cpu_seconds']} s of processor time"
-    return (
-        "crashed",
-        f"the process {gone}" if code == -signal.SIGKILL else f"the process was ended: {_how(code)}",
-    )
+    if code == -signal.SIGKILL:
+        return "crashed", f"the process {gone}"
+    return "crashed", f"the process ended itself with {_how(code)}"
 
 
 def _how(code: int) -> str:

@@ -102,7 +102,7 @@ OPERATIONS: dict[str, Callable] = {
     **{name: _operator(name) for name in (*_COMPARISONS, *_ARITHMETIC, *_UNARY)},
     **{f"r{name}": _swapped(_operator(name)) for name in _ARITHMETIC},
 }  # fmt: skip
-"""What the tests may have done to the reply's objects. The reply may have the tests' functions called, no more."""
+"""What tests may do with the objects of a reply."""
 
 for _name in _FORWARDED:
     setattr(Remote, f"__{_name}__", _forward(_name))

@@ -20,19 +20,9 @@ from evenkeel.grading import sandbox_filter
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446  # landlock_create_ruleset, _add_rule, _restrict_self
 _READ_FILE, _WRITE_FILE, _READ_FOLDER = 1 << 2, 1 << 1, 1 << 3
-_REMOVE, _MAKE, _MOVE, _TRUNCATE = (
-    3 << 4,
-    3 << 7,
-    1 << 13,
-    1 << 14,
-)  # files and folders; no links, sockets or devices
-_HANDLED = {
-    1: (1 << 13) - 1,
-    2: (1 << 14) - 1,
-    3: (1 << 15) - 1,
-    4: (1 << 15) - 1,
-}  # by version; later ones add device ioctls
-_HANDLED_SINCE_5 = (1 << 16) - 1
+# files and folders; no links, sockets or devices
+_REMOVE, _MAKE, _MOVE, _TRUNCATE = 3 << 4, 3 << 7, 1 << 13, 1 << 14
+_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # how many a version of Landlock knows; 16 from the fifth on
 
 # What a Python program reads wherever it runs: shared libraries, time zones, nothing of anybody's.
 _PUBLIC = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo",
@@ -93,7 +83,7 @@ def _landlock(libc: ctypes.CDLL, folder: str) -> None:
     """From here on files open only as the rules say, whoever we are (docs.kernel.org/userspace-api/landlock.html)."""
     version = _call(libc, _CREATE, None, 0, 1)
     _require(version >= 1, "Landlock")
-    handled = _HANDLED.get(version, _HANDLED_SINCE_5)
+    handled = (1 << _RIGHTS.get(version, 16)) - 1
     rules = _call(libc, _CREATE, ctypes.c_char_p(struct.pack("=Q", handled)), 8, 0)
     _require(rules >= 0, "Landlock")
     writing = _READ_FILE | _READ_FOLDER | _WRITE_FILE | _REMOVE | _MAKE | _MOVE | _TRUNCATE
