@@ -57,7 +57,7 @@ class Loopback:
     def __init__(self, behave: Callable[[Body, int], Response], *, port: int = 0) -> None:
         """`port` 0 takes any that is free."""
         self.behave, self.requests, self.port = behave, [], port
-        self.open_now = self.most_open = 0
+        self.open_now = self.most_open = self.connections = 0
         self._ready = threading.Event()
 
     def __enter__(self) -> Loopback:
@@ -79,12 +79,18 @@ class Loopback:
         server.close()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         try:
             while await self._exchange(reader, writer):
                 pass
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (
+            asyncio.IncompleteReadError,
+            ConnectionError,
+            asyncio.CancelledError,
+        ):  # cancelled: the server stops
             pass
         finally:
+            self.connections -= 1
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:

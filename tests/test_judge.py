@@ -329,6 +329,18 @@ def test_of_two_answers_to_a_question_the_first_is_everybodys(tmp_path):
     assert one.put("question", "m", first) == first == other.put("question", "m", second)
 
 
+def judge_until_killed(url, cache):
+    """In a process of its own; here, because this module needs no torch."""
+
+    async def run():
+        async with RubricJudge(
+            JudgeConfig(EndpointConfig(url, "rule", in_flight=4)), JudgeCache(cache, run="arm")
+        ) as judge:
+            await collect(judge, [request(f"tea {n}", n) for n in range(10)])
+
+    asyncio.run(run())
+
+
 def _begin(path):
     JudgeCache(path, run="an arm").begin("never answered")
 

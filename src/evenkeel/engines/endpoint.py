@@ -12,11 +12,12 @@ import json
 import os
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from weakref import WeakKeyDictionary
 
+from evenkeel.engines import transport
 from evenkeel.engines.limiter import Limiter
 from evenkeel.engines.secrets import is_variable_name
 from evenkeel.records.errors import UserError
@@ -109,8 +110,8 @@ class Asks(Protocol):
         """Give back what the event loop holds."""
         ...
 
-    async def ask(self, ask: Ask) -> Answer:
-        """One completion. Raises CallFailed."""
+    async def ask(self, ask: Ask, begun: Callable[[], None] = lambda: None) -> Answer:
+        """One completion. `begun` is called when the call begins, after any waiting for a place. Raises CallFailed."""
         ...
 
 
@@ -132,8 +133,8 @@ class Endpoint:
             await self._client.close()
             self._client = None
 
-    async def ask(self, ask: Ask) -> Answer:
-        """One completion. Raises CallFailed."""
+    async def ask(self, ask: Ask, begun: Callable[[], None] = lambda: None) -> Answer:
+        """One completion. `begun` is called when its first attempt begins. Raises CallFailed."""
         limiter = _limiter(self.config)
         reserved = ask.max_tokens + int(
             sum(len(message.content) for message in ask.messages) / CHARACTERS_PER_TOKEN
@@ -142,6 +143,8 @@ class Endpoint:
         for attempt in range(1, self.config.attempts + 1):
             try:
                 async with limiter.place(reserved):
+                    if attempt == 1:
+                        begun()
                     self.attempts += 1
                     answer = await self._once(ask, attempt)
             except _Failure as failure:
@@ -181,9 +184,11 @@ class Endpoint:
         if self._client is None:
             from openai import AsyncOpenAI  # takes half a second: only those who ask pay
 
+            url, timeout = self.config.url, self.config.timeout_s
             self._client = AsyncOpenAI(
-                api_key=self._key, base_url=self.config.url, max_retries=0, timeout=self.config.timeout_s
-            )
+                api_key=self._key, base_url=url, max_retries=0, timeout=timeout,
+                http_client=transport.http_client(timeout) if transport.serves(url) else None,
+            )  # fmt: skip
         return self._client
 
     def _shown(self, text: str) -> str:

@@ -11,10 +11,8 @@ could not be read stays in the cache too, so that a killed run reads it alike; o
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
 from pathlib import Path
 from typing import Literal
 from weakref import WeakValueDictionary
@@ -22,6 +20,7 @@ from weakref import WeakValueDictionary
 from evenkeel.engines.endpoint import Answer, Ask, Asks, CallFailed, Endpoint, EndpointConfig
 from evenkeel.grading.grader import GradeRequest
 from evenkeel.grading.judge_cache import JudgeCache, Role, Usage, cache_key
+from evenkeel.grading.judge_pause import JudgePaused, Watch
 from evenkeel.grading.judge_prompt import (
     PROMPT_VERSION,
     READER_VERSION,
@@ -31,14 +30,12 @@ from evenkeel.grading.judge_prompt import (
     read_answer,
     schema,
 )
-from evenkeel.records.errors import UserError
 from evenkeel.records.types import Outcome, Scored, Unscorable
 from evenkeel.scenarios.scenario import Criterion, Scenario
 
-FEWEST = 20  # replies judged before a rate of unscorable ones means anything
-WINDOW = 400  # the last replies, of which the rate is taken: a late breakdown shows as soon as an early one
-UNANSWERED = 10  # calls in a row without an answer, after all their attempts: the endpoint is down
-UNHEALTHY = frozenset({"timeout", "connection", "rate limit", "server error", "malformed"})
+__all__ = ["JudgeConfig", "JudgePaused", "RubricJudge", "Usage", "held_out"]
+
+PREPARED = 2  # replies worked at for each call in flight: the next question is ready when a place gets free
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +67,6 @@ class JudgeConfig:
         return "-".join(parts)
 
 
-class JudgePaused(UserError):
-    """Judging stopped before it could corrupt a reward. Nothing is lost; the message says how to go on."""
-
-
 class RubricJudge:
     """Grades replies by the criteria of their scenarios. Use it in one event loop, inside `async with`.
 
@@ -96,10 +89,9 @@ class RubricJudge:
         self.form: Form = "tags" if tags else "json"
         self._structured = False  # whether the endpoint has answered in structured form
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # one question, one call
-        self._recent: deque[bool] = deque(maxlen=WINDOW)  # whether each was unscorable
-        self._unread: deque[str] = deque(maxlen=WINDOW)  # keys of answers that gave no verdict
-        self._unanswered = 0
-        self._stopped: JudgePaused | None = None
+        self._queued: set[str] = set()  # keys of calls that wait for a place and are not begun
+        self._abreast = asyncio.Semaphore(PREPARED * config.endpoint.in_flight)
+        self._watch = Watch(self.cache, config.endpoint.url, config.pause_above)
 
     @property
     def name(self) -> str:
@@ -141,7 +133,9 @@ class RubricJudge:
         try:
             for task in asyncio.as_completed(tasks):
                 name, outcome = await task
-                self._book(outcome)
+                why = outcome.reason if isinstance(outcome, Unscorable) else None
+                self.cache.judged(why and kind_of(why))
+                self._watch.judged(why)
                 yield name, outcome
         finally:
             for task in tasks:
@@ -149,15 +143,19 @@ class RubricJudge:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _grade(self, request: GradeRequest) -> tuple[str, Outcome]:
+        async with self._abreast:
+            return request.id, await self._outcome(request)
+
+    async def _outcome(self, request: GradeRequest) -> Outcome:
         scenario, config = request.scenario, self.config
         groups = [(c,) for c in scenario.criteria] if config.per_criterion else [scenario.criteria]
         outcomes = await asyncio.gather(*(self._judge(request, group) for group in groups))
         verdicts: dict[str, float] = {}
         for outcome in outcomes:
             if isinstance(outcome, Unscorable):
-                return request.id, outcome
+                return outcome
             verdicts |= outcome.verdicts
-        return request.id, Scored(verdicts)
+        return Scored(verdicts)
 
     async def _judge(self, request: GradeRequest, criteria: Sequence[Criterion]) -> Outcome:
         """One question to the judge, in structured form where the endpoint takes it."""
@@ -165,12 +163,8 @@ class RubricJudge:
         try:
             key, answer = await self._answer(self._ask(request, criteria, form))
         except CallFailed as failed:
-            if (
-                failed.why != "bad request"
-                or form == "tags"
-                or self.config.form != "auto"
-                or self._structured
-            ):
+            untried = self.config.form == "auto" and form == "json" and not self._structured
+            if failed.why != "bad request" or not untried:
                 return self._failed(failed)
             form = "tags"  # perhaps no structured output here: the same question without
             try:
@@ -185,15 +179,11 @@ class RubricJudge:
         self._structured |= form == "json"
         outcome = read_answer(answer, criteria, form, continuous=self.config.continuous)
         if isinstance(outcome, Unscorable):
-            self._unread.append(key)
+            self._watch.unread(key)
         return outcome
 
-    def _failed(self, failed: CallFailed) -> Outcome:
-        if failed.outage:
-            raise self._paused(f"the endpoint answers no more: {failed}") from None
-        self._unanswered += failed.why in UNHEALTHY
-        if self._unanswered >= UNANSWERED:
-            raise self._paused(f"{self._unanswered} calls in a row got no answer: {failed}") from None
+    def _failed(self, failed: CallFailed) -> Unscorable:
+        self._watch.failed(failed)
         return Unscorable(f"the judge's call failed ({failed.why})")
 
     def _ask(self, request: GradeRequest, criteria: Sequence[Criterion], form: Form) -> Ask:
@@ -213,49 +203,29 @@ class RubricJudge:
         async with turn:
             if (kept := self.cache.get(key)) is not None:
                 return key, kept
-            if self._stopped is not None:
-                raise self._stopped
-            if self.config.most_calls is not None and self.cache.calls() >= self.config.most_calls:
+            if self._watch.paused is not None:
+                raise self._watch.paused
+            most = self.config.most_calls
+            if most is not None and self.cache.calls() + len(self._queued) >= most:
                 return key, None
             return key, await self._paid(key, ask)
 
     async def _paid(self, key: str, ask: Ask) -> Answer:
-        self.cache.begin(key)
+        def begin() -> None:
+            self._queued.discard(key)
+            self.cache.begin(key)
+
+        self._queued.add(key)
         try:
-            answer = await self._asks.ask(ask)
-        except CallFailed:
-            self.cache.fail(key)
+            answer = await self._asks.ask(ask, begin)
+        except BaseException as error:  # cancelled, if it is not CallFailed
+            if key not in self._queued:
+                (self.cache.fail if isinstance(error, CallFailed) else self.cache.lose)(key)
             raise
-        except BaseException:  # cancelled, most often
-            self.cache.lose(key)
-            raise
-        self._unanswered = 0
+        finally:
+            self._queued.discard(key)
+        self._watch.answered()
         return self.cache.put(key, self.config.endpoint.model, answer)
-
-    def _book(self, outcome: Outcome) -> None:
-        failed = isinstance(outcome, Unscorable)
-        self.cache.judged(kind_of(outcome.reason) if isinstance(outcome, Unscorable) else None)
-        self._recent.append(failed)
-        expected = self.config.pause_above * len(self._recent)
-        if len(self._recent) >= FEWEST and sum(self._recent) > expected + 2 * sqrt(expected):  # not by chance
-            self.cache.forget(self._unread)
-            last = f": the last because {outcome.reason}" if isinstance(outcome, Unscorable) else ""
-            raise self._paused(
-                f"{sum(self._recent)} of {len(self._recent)} replies could not be judged{last}",
-                again=f" The {len(self._unread)} answers that gave no verdict are asked for again.",
-            )
-
-    def _paused(self, why: str, again: str = "") -> JudgePaused:
-        """The pause, which from now on holds for everybody who would pay for a call."""
-        where = f"Mend the endpoint ({self.config.endpoint.url})"
-        if not self.config.endpoint.url:
-            where = "A model that cannot judge itself needs an endpoint, or more skill"
-        self._stopped = JudgePaused(
-            f"judging paused, {why}",
-            fix=f"Nothing is lost: {len(self.cache)} answers are kept in {self.cache.path}.{again} {where} and start "
-            "the same command again; it goes on from here.",
-        )
-        return self._stopped
 
 
 def held_out(config: JudgeConfig, endpoint: EndpointConfig) -> JudgeConfig:

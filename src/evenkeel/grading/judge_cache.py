@@ -57,9 +57,7 @@ class Usage:
 
 def cache_key(role: Role, model: str, version: str, ask: Ask, sample: int) -> str:
     """Hash of all that decides an answer. `sample` numbers repeated questions (test-retest)."""
-    return content_hash(
-        {"role": role, "model": model, "version": version, "ask": asdict(ask), "sample": sample}
-    )
+    return content_hash({"role": role, "model": model, "version": version, "ask": ask, "sample": sample})
 
 
 class JudgeCache:
@@ -130,7 +128,10 @@ class JudgeCache:
 
     def lose(self, key: str) -> None:
         """The call was given up while it was on its way."""
-        with suppress(sqlite3.ProgrammingError), self._writing():  # closed already: found when it is opened again
+        with (
+            suppress(sqlite3.ProgrammingError),
+            self._writing(),
+        ):  # closed already: found when it is opened again
             self._end(key)
             self._count(lost=1)
 
@@ -244,4 +245,7 @@ def _alive(process: int) -> bool:
         return False
     except PermissionError:  # somebody else's, so alive
         return True
+    with suppress(OSError):  # no /proc: believe it
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        return state not in "ZX"  # dead, and its parent has not looked yet
     return True

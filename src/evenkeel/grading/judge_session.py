@@ -7,16 +7,17 @@ client, its limiter, whoever waits for whom) is made in it and closed with it; t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache as once
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
 from evenkeel.engines.endpoint import Asks, Endpoint
 from evenkeel.engines.interface import Renderer
-from evenkeel.grading.grader import GradeRequest
+from evenkeel.grading.grader import Grader, GradeRequest
 from evenkeel.grading.judge import JudgeConfig, RubricJudge
 from evenkeel.grading.judge_cache import JudgeCache, Role, Usage
 from evenkeel.grading.judge_settings import JudgeSettings
@@ -25,16 +26,24 @@ from evenkeel.records.files import read_json, write_json
 from evenkeel.records.types import Outcome
 from evenkeel.scenarios.scenario import Scenario
 
+if TYPE_CHECKING:
+    from evenkeel.grading.judge_process import JudgeProcess
+
 FILE = "judge.json"
 
 
 def judge_session(
     settings: JudgeSettings, cache: Path, *, role: Role, base: Path, renderer: Renderer, run: str = ""
-) -> JudgeSession:
-    """The session of a judge in a study file; `base` is the checkpoint of which a judging policy is a frozen copy."""
+) -> JudgeSession | JudgeProcess:
+    """The session of a judge in a study file: an endpoint is asked from a process of its own, a policy judges in this one.
+
+    `base` is the checkpoint of which the judging policy is a frozen copy.
+    """
+    from evenkeel.grading.judge_process import JudgeProcess
+
     config = settings.config(role)
     if settings.kind == "endpoint":
-        return JudgeSession(config, cache, run=run)
+        return JudgeProcess(config, cache, run=run)
     from evenkeel.engines.native.engine import NativeEngine  # an endpoint needs no torch
     from evenkeel.grading.self_judge import SelfJudge, self_judge_config, weights_hash
 
@@ -92,7 +101,7 @@ class JudgeSession:
 
     async def grade_sample(
         self, requests: Sequence[GradeRequest], sample: int
-    ) -> AsyncIterator[tuple[str, Outcome]]:
+    ) -> AsyncGenerator[tuple[str, Outcome], None]:
         """`grade`, for the judgement of this number."""
         judge = await self._judge(sample)
         async for graded in judge.grade(requests):
@@ -111,12 +120,12 @@ class JudgeSession:
 
     def write(self, file: Path) -> None:
         """By role, which judge it was and what it has cost this run so far, killed attempts included."""
-        found = _read(file)
-        for role, usage in self.cache.totals().items():
-            found[role] = {**found.get(role, {}), **asdict(usage)}
-        if self.config.role in found:
-            found[self.config.role] |= {"judge": self.name, "version": self.version}
-        write_json(file, found)
+        write_account(file, self.config, self.cache.totals())
+
+    def afresh(self) -> None:
+        """Forget, in this event loop, that judging was paused and how many replies were unscorable."""
+        if here := self._here.get(asyncio.get_running_loop()):
+            here.judges.clear()
 
     def close(self) -> None:
         """Give the cache's file back. Event loops close what was theirs."""
@@ -145,11 +154,21 @@ class JudgeSession:
                 self._here.pop(loop, None)
 
 
+class Session(Grader, Protocol):
+    """A grader that can be asked for a second judgement."""
+
+    def grade_sample(
+        self, requests: Sequence[GradeRequest], sample: int
+    ) -> AsyncIterator[tuple[str, Outcome]]:
+        """`grade`, for the judgement of this number."""
+        ...
+
+
 @dataclass(frozen=True)
 class Again:
     """The judge of a session, asked independently for the `number`-th time more."""
 
-    session: JudgeSession
+    session: Session
     number: int
 
     @property
@@ -184,10 +203,13 @@ class _Here:
     judges: dict[int, RubricJudge]  # by sample
 
 
-def _read(file: Path) -> dict:
-    if not file.exists():
-        return {}
-    found = read_json(file)
+def write_account(file: Path, config: JudgeConfig, totals: Mapping[str, Usage]) -> None:
+    """What judging has cost by role, into `file`; what another role's judge wrote there about itself stays."""
+    found = read_json(file) if file.exists() else {}
     if not isinstance(found, dict):
         raise UserError("is no account of a judge", file=file, fix="Delete it and run again.")
-    return found
+    for role, usage in totals.items():
+        found[role] = {**found.get(role, {}), **asdict(usage)}
+    if config.role in found:
+        found[config.role] |= {"judge": config.name, "version": config.version}
+    write_json(file, found)

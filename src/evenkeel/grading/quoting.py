@@ -10,18 +10,20 @@ each of which a test removes to see it matter:
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 
 VISIBLE_CONTROLS = frozenset("\n\t")
 UNSEEN = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})  # Unicode categories
 SELECTORS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))  # variation selectors, which are marks (Mn)
+BEYOND_ASCII = re.compile(r"[^\n\t -~]")  # the rest is seen; most text is of the rest
 BLANKS = frozenset("ᅟᅠㅤﾠ⠀͏឴឵᠎")  # letters and marks that draw nothing
 
 
 def visible(text: str) -> str:
     """The text with every character that draws nothing written as its code point."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(c if _seen(c) else f"\\u{{{ord(c):04x}}}" for c in lines)
+    return BEYOND_ASCII.sub(lambda c: c[0] if _seen(c[0]) else f"\\u{{{ord(c[0]):04x}}}", lines)
 
 
 def quoted(name: str, text: str) -> str:

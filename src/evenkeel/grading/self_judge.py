@@ -52,7 +52,7 @@ class SelfJudge:
             self._work.cancel()
             await asyncio.gather(self._work, return_exceptions=True)
 
-    async def ask(self, ask: Ask) -> Answer:
+    async def ask(self, ask: Ask, begun: Callable[[], None] = lambda: None) -> Answer:
         """One completion: the likeliest at temperature 0, otherwise drawn from a stream of the question and its seed.
 
         Raises CallFailed where the question asks for what a plain model does not offer.
@@ -62,6 +62,7 @@ class SelfJudge:
         prompt = self.renderer.prompt(ask.messages)
         stream = ("self judge", content_hash([ask.messages, ask.seed]))
         self._number += 1
+        begun()
         completion = await self._sampled(
             SampleRequest(str(self._number), prompt, ask.max_tokens, stream, temperature=ask.temperature)
         )
