@@ -10,6 +10,7 @@ from evenkeel.engines.interface import Renderer
 from evenkeel.engines.native.engine import NativeEngine
 from evenkeel.grading.grader import Grader, GradeRequest, again
 from evenkeel.grading.judge_cache import Role
+from evenkeel.grading.judge_process import JudgeProcess
 from evenkeel.grading.judge_session import JudgeSession
 from evenkeel.grading.judge_settings import JudgeSettings
 from evenkeel.grading.self_judge import SelfJudge, self_judge_config
@@ -20,6 +21,7 @@ from evenkeel.study.materials import checkpoint_hash
 
 FOLDER, ANSWERS = "judges", "answers.sqlite"  # of a run: what judges have answered, and what it cost
 RUBRIC = "rubric"  # how a scenario without facts["check"] is judged: by its own criteria
+JUDGED = (RUBRIC, "helpfulness")  # by a judge model; everything else is checked by code
 
 
 def check_of(scenario: Scenario) -> str:
@@ -71,11 +73,13 @@ class ByCheck:
                 yield answered
 
 
-def session(settings: JudgeSettings, role: Role, run: Path, base: Path, renderer: Renderer) -> JudgeSession:
+def session(
+    settings: JudgeSettings, role: Role, run: Path, base: Path, renderer: Renderer
+) -> JudgeSession | JudgeProcess:
     """A judge of the study with the answers it has given in this run. Raises UserError when its key is not there."""
     config, answers = settings.config(role), run / FOLDER / ANSWERS
     if settings.kind != "policy":
-        return JudgeSession(config, answers)
+        return JudgeProcess(config, answers)  # asking somebody else takes nothing from sampling
 
     def frozen() -> NativeEngine:
         return NativeEngine.from_pretrained(base, stop_tokens=renderer.stop_tokens)
@@ -84,7 +88,9 @@ def session(settings: JudgeSettings, role: Role, run: Path, base: Path, renderer
     return JudgeSession(named, answers, asks=lambda: SelfJudge(frozen, renderer))
 
 
-def booked_by(sessions: Sequence[JudgeSession]) -> Callable[[Path, str], AbstractContextManager[None]]:
+def booked_by(
+    sessions: Sequence[JudgeSession | JudgeProcess],
+) -> Callable[[Path, str], AbstractContextManager[None]]:
     """Books what the judges are asked meanwhile under a stage's name, in RUN/judges/STAGE.json."""
 
     @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 from evenkeel.benchmarks.benchmark import Benchmark
 from evenkeel.benchmarks.driver import opening
 from evenkeel.engines.chat_template import TemplateRenderer
-from evenkeel.grading.checked import Checked
+from evenkeel.grading.checked import Checked, require_checkable
 from evenkeel.grading.grader import Grader
 from evenkeel.grading.helpfulness import Helpfulness
 from evenkeel.records.canonical import content_hash, file_hash
@@ -27,7 +27,7 @@ from evenkeel.scenarios.standard.settings import SourceSettings, mixture
 from evenkeel.study.materials import Materials, Tools
 from evenkeel.text.attack import Pair, attack, read_pairs, shipped_pairs
 from evenkeel.text.judged import judged_benchmark
-from evenkeel.text.judges import ByCheck, booked_by, check_of, session
+from evenkeel.text.judges import JUDGED, ByCheck, booked_by, check_of, session
 from evenkeel.text.personas import ladders
 from evenkeel.text.scenarios import rows_hash, scenarios_of, trait_rows
 from evenkeel.text.settings import TextSettings, read, task_source, without_operation
@@ -49,6 +49,8 @@ def load(values: Mapping[str, Any], *, items_per_benchmark: int) -> Materials:
     train = [s for s in scenarios_of(rows, "train", settings.trait.max_tokens) if s.id not in aside]
     held_out = scenarios_of(rows, "eval", settings.trait.max_tokens)
     standard = load_standard(sources, seed=SEED, folder=folder)
+    for scenarios in standard.values():
+        _require_checkable(scenarios)
     benchmarks = (
         *_tasks(settings, source, items_per_benchmark),
         *_panel(settings, held_out, items_per_benchmark),
@@ -140,6 +142,7 @@ def _tasks(settings: TextSettings, source: Source, items: int) -> list[Benchmark
     for i, one in enumerate(settings.benchmarks):
         about: SourceSettings = task_source(one, source, ("settings", "benchmarks", i))
         scenarios = load_standard([about], seed=SEED + 1, folder=Path(settings.folder))[one.name]
+        _require_checkable(scenarios)
         kept = [replace(s, split="eval") for s in _without(scenarios, one.exclude)][:items]
         made.append(
             judged_benchmark(
@@ -148,6 +151,13 @@ def _tasks(settings: TextSettings, source: Source, items: int) -> list[Benchmark
             )
         )  # fmt: skip
     return made
+
+
+def _require_checkable(scenarios: Sequence[Scenario]) -> None:
+    """A check that cannot be done here (no sandbox, a missing extra) is found before any work."""
+    for scenario in scenarios:
+        if check_of(scenario) not in JUDGED:
+            require_checkable(scenario.facts)
 
 
 def _without(scenarios: Sequence[Scenario], names: Sequence[str]) -> list[Scenario]:
