@@ -105,6 +105,11 @@ class Threaded(Engine):
         return getattr(self.engine, name)
 
 
+def streamed(engine: native.NativeEngine) -> Threaded:
+    """The engine as a study with judges samples from it: replies come in parts, so that judging them begins early."""
+    return Threaded(engine, rows=STREAMED_ROWS)
+
+
 def _pieces(requests: Sequence[SampleRequest], rows: int) -> Iterator[list[SampleRequest]]:
     """Requests of like length in pieces of about so many rows, whole groups. The last piece is halved: what is sampled last
     is what somebody still waits for when sampling has ended.

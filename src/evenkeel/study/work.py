@@ -213,7 +213,7 @@ def _engine(folder: Path, tools: Tools) -> NativeEngine:
 
 def _threaded(engine: NativeEngine) -> Engine:
     """The same engine, sampling in a thread of its own; loaded late: only studies with judges wait for anybody."""
-    wrapped: Engine = _call("evenkeel.engines.threaded", "Threaded")(engine)
+    wrapped: Engine = _call("evenkeel.engines.threaded", "streamed")(engine)
     return wrapped
 
 
