@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +27,9 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
     reset: bool = False  # close the connection without an answer
+    abort: bool = False  # reset it in the network's sense, in the middle of an answer
+    chunked: bool = False  # send the body in chunks, without its length
+    close: bool = False  # say that the connection will be closed, and close it
     truncate: int | None = None  # send only so many bytes of the body, then close
 
 
@@ -57,8 +62,9 @@ class Loopback:
     def __init__(self, behave: Callable[[Body, int], Response], *, port: int = 0) -> None:
         """`port` 0 takes any that is free."""
         self.behave, self.requests, self.port = behave, [], port
-        self.open_now = self.most_open = self.connections = 0
+        self.open_now = self.most_open = self.connections = self.all_connections = 0
         self._ready = threading.Event()
+        self._writers: set[asyncio.StreamWriter] = set()
 
     def __enter__(self) -> Loopback:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
@@ -70,6 +76,10 @@ class Loopback:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
 
+    def hang_up(self) -> None:
+        """Close every connection that is open, as servers do with idle ones."""
+        self._loop.call_soon_threadsafe(lambda: [writer.close() for writer in self._writers])
+
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         server = await asyncio.start_server(self._connection, "127.0.0.1", self.port)
@@ -80,6 +90,8 @@ class Loopback:
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._writers.add(writer)
+        self.all_connections += 1
         try:
             while await self._exchange(reader, writer):
                 pass
@@ -91,6 +103,7 @@ class Loopback:
             pass
         finally:
             self.connections -= 1
+            self._writers.discard(writer)
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
@@ -107,13 +120,19 @@ class Loopback:
         self.open_now -= 1
         if response.reset:
             return False
+        if response.abort:
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            writer.write(b"HTTP/1.1 200 X\r\nContent-Length: 500\r\n\r\n{")
+            return False
         payload = response.body if isinstance(response.body, bytes) else json.dumps(response.body).encode()
-        lines = [
-            f"HTTP/1.1 {response.status} X",
-            "Content-Type: application/json",
-            f"Content-Length: {len(payload)}",
-        ]
+        length = "Transfer-Encoding: chunked" if response.chunked else f"Content-Length: {len(payload)}"
+        lines = [f"HTTP/1.1 {response.status} X", "Content-Type: application/json", length]
+        lines += ["Connection: close"] * response.close
         lines += [f"{name}: {value}" for name, value in response.headers.items()]
+        if response.chunked:
+            parts = [payload[at : at + 997] for at in range(0, len(payload), 997)]
+            payload = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in [*parts, b""])
         writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + payload[: response.truncate])
         await writer.drain()
-        return response.truncate is None
+        return response.truncate is None and not response.close

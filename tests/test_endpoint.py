@@ -5,12 +5,14 @@ import time
 
 import pytest
 
+from evenkeel.engines import transport
 from evenkeel.engines.endpoint import Answer, Ask, CallFailed, Endpoint, EndpointConfig
 from evenkeel.engines.limiter import Limiter, Rate
 from evenkeel.records.errors import UserError
 from evenkeel.records.types import Message
 from loopback import Loopback, Response, completion, error
 
+BOTH_TRANSPORTS = pytest.mark.parametrize("nearby", [True, False])
 ASK = Ask((Message("user", "how are you"),), max_tokens=20)
 
 
@@ -51,14 +53,18 @@ def test_an_answer_carries_text_tokens_and_finish():
     assert server.requests[0][1]["messages"] == [{"role": "user", "content": "how are you"}]
 
 
+@BOTH_TRANSPORTS
 @pytest.mark.parametrize(
     "bad",
     [
-        error(500), error(503), error(429), error(408), Response(reset=True), Response(b'{"choices": [', 200),
+        error(500), error(503), error(429), error(408), Response(reset=True), Response(abort=True),
+        Response(b'{"choices": [', 200),
+        Response(b"[]"), Response({"choices": [{"message": {"content": 5}}]}), Response({"choices": "x"}),
         Response(b"<html>busy</html>"), Response({"choices": []}), completion("cut").__class__(b"", truncate=0),
     ],
 )  # fmt: skip
-def test_what_can_heal_is_tried_again(bad):
+def test_what_can_heal_is_tried_again(bad, nearby, monkeypatch):
+    monkeypatch.setattr(transport, "serves", lambda url: nearby)
     with Loopback(in_turn(bad, completion("fine"))) as server:
         [answer] = ask(server)
     assert isinstance(answer, Answer), answer
@@ -77,6 +83,55 @@ def test_what_cannot_heal_is_not(bad, why, outage):
         [failed] = ask(server)
     assert isinstance(failed, CallFailed)
     assert (failed.why, failed.outage, failed.attempts, len(server.requests)) == (why, outage, 1, 1)
+
+
+@BOTH_TRANSPORTS
+@pytest.mark.parametrize("how", [{}, {"chunked": True}, {"close": True}, {"chunked": True, "close": True}])
+def test_every_way_to_send_a_body(how, nearby, monkeypatch):
+    monkeypatch.setattr(transport, "serves", lambda url: nearby)
+    long = "word " * 40_000  # more than one read
+    with Loopback(lambda body, n: Response(completion(long).body, **how)) as server:
+        answers = ask(server, 6, in_flight=2)
+    assert [answer.text for answer in answers] == [long] * 6
+    assert server.all_connections == (6 if "close" in how else 2)
+
+
+def test_a_connection_that_the_server_closed_while_idle_is_not_used_again():
+    async def run(server):
+        async with Endpoint(config(server, attempts=1)) as endpoint:
+            first = await endpoint.ask(ASK)
+            server.hang_up()
+            while server.connections:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+            return first, await endpoint.ask(ASK)
+
+    with Loopback(lambda body, n: completion("fine")) as server:
+        first, second = asyncio.run(run(server))
+    assert first.text == second.text == "fine" and server.all_connections == 2
+
+
+def test_a_call_that_is_given_up_does_not_answer_the_next():
+    async def run(server):
+        async with Endpoint(config(server, in_flight=1)) as endpoint:
+            slow = asyncio.create_task(endpoint.ask(ASK))
+            while not server.requests:
+                await asyncio.sleep(0.01)
+            slow.cancel()
+            return await endpoint.ask(ASK)
+
+    with Loopback(lambda body, n: Response(completion(f"answer {n}").body, delay=0.1 * (n == 1))) as server:
+        assert asyncio.run(run(server)).text == "answer 2"
+
+
+def test_only_plain_addresses_without_a_proxy_get_the_quick_transport(monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert transport.serves("http://localhost:8000/v1") and not transport.serves("https://host/v1")
+    monkeypatch.setenv("http_proxy", "http://proxy:3128")
+    assert not transport.serves("http://host/v1")
+    monkeypatch.setenv("no_proxy", "localhost")
+    assert transport.serves("http://localhost:8000/v1") and not transport.serves("http://host/v1")
 
 
 def test_attempts_end():
@@ -125,6 +180,16 @@ def test_the_key_is_sent_and_never_shown(monkeypatch):
     assert server.requests[0][0]["authorization"] == "bearer sk-planted-1234"
     assert "planted" not in str(failed) and "[key]" in str(failed)
     assert "planted" not in repr(failed) and "planted" not in repr(config(server, key_env="SOME_KEY"))
+
+
+def test_no_part_of_a_key_is_shown_where_a_long_error_is_cut(monkeypatch):
+    monkeypatch.setenv("SOME_KEY", "sk-planted-0123456789abcdefghij")
+    with Loopback(
+        lambda body, n: error(400, message=f"{'x' * (170 + 3 * n)} sk-planted-0123456789abcdefghij")
+    ) as server:
+        shown = [str(failed) for failed in ask(server, 40, key_env="SOME_KEY", in_flight=1)]
+    assert not any("sk-pl" in text for text in shown)
+    assert any(text.endswith("[key]") or "[ke" in text for text in shown)  # some were cut there
 
 
 def test_a_missing_key_is_named_before_any_call(monkeypatch):
