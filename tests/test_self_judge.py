@@ -10,9 +10,10 @@ from evenkeel.grading.collect import collect
 from evenkeel.grading.grader import GradeRequest, again
 from evenkeel.grading.judge import JudgeConfig, JudgePaused
 from evenkeel.grading.judge_prompt import judge_messages
-from evenkeel.grading.judge_session import JudgeSession, judge_session
+from evenkeel.grading.judge_session import JudgeSession
 from evenkeel.grading.judge_settings import JudgeSettings
-from evenkeel.grading.self_judge import SelfJudge, self_judge_config, weights_hash
+from evenkeel.grading.self_judge import SelfJudge, self_judge_config
+from evenkeel.records.canonical import file_hash
 from evenkeel.records.types import Message, Provenance, Reply, Scored, TrainSequence
 from evenkeel.scenarios.scenario import Criterion, Scenario
 from evenkeel.training.supervised import finetune
@@ -80,9 +81,10 @@ def taught(tmp_path_factory, untaught):
     return folder
 
 
-def session(base, cache, **changes):
-    settings = JudgeSettings(kind="policy", max_tokens=16, **changes)
-    return judge_session(settings, cache, role="train", base=base, renderer=Pieces())
+def session(base, cache):
+    settings = JudgeSettings(kind="policy", max_tokens=16)
+    config = self_judge_config(settings.config("train"), file_hash(base / "model.safetensors"))
+    return JudgeSession(config, cache, asks=lambda: SelfJudge(lambda: tiny_engine(base), Pieces()))
 
 
 def test_a_model_that_cannot_judge_is_unscorable_and_then_a_pause(untaught, tmp_path):
@@ -105,10 +107,9 @@ def test_a_model_that_can_gives_verdicts_which_are_kept(taught, tmp_path):
 
 
 def test_the_weights_are_part_of_every_key(untaught, taught, tmp_path):
-    assert weights_hash(untaught) != weights_hash(taught)
     for base in (untaught, taught):
         judge = session(base, tmp_path / "c.sqlite")
-        assert judge.name == f"judge:policy:{weights_hash(base)}"
+        assert judge.name == f"judge:policy:{file_hash(base / 'model.safetensors')}"
         asyncio.run(collect(judge, [request(0)]))
         assert (judge.usage.calls, judge.usage.hits) == (1, 0)
 
@@ -134,6 +135,23 @@ def test_questions_at_the_same_time_are_one_batch_and_the_loop_goes_on(taught):
 
     assert asyncio.run(run()) == [MET] * 9
     assert batches == list(range(9)) and turns > 20  # nobody was sampled before all had asked
+
+
+def test_the_copy_is_loaded_once(taught):
+    loaded = []
+
+    def load():
+        loaded.append(1)
+        return tiny_engine(taught)
+
+    async def run():
+        judge = SelfJudge(load, Pieces())
+        for n in range(3):
+            await judge.ask(Ask(judge_messages(SCENARIO.messages, f"{n}", CRITERIA, "tags"), 16))
+
+    assert not loaded  # not before it is needed
+    asyncio.run(run())
+    assert len(loaded) == 1
 
 
 def test_a_question_that_is_given_up_leaves_the_others(taught):

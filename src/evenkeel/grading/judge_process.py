@@ -105,7 +105,7 @@ class JudgeProcess:
 
     @contextmanager
     def booked(self, run: str, file: Path | None = None) -> Iterator[None]:
-        """Book what is judged meanwhile under this label; at the end, whatever ends it, write `file` (judge.json)."""
+        """Book what is judged meanwhile under this label; at the end, whatever ends it, write `file`."""
         before, self.run = self.run, run
         try:
             yield

@@ -10,46 +10,18 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cache as once
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from evenkeel.engines.endpoint import Asks, Endpoint
-from evenkeel.engines.interface import Renderer
 from evenkeel.grading.grader import Grader, GradeRequest
 from evenkeel.grading.judge import JudgeConfig, RubricJudge
-from evenkeel.grading.judge_cache import JudgeCache, Role, Usage
-from evenkeel.grading.judge_settings import JudgeSettings
+from evenkeel.grading.judge_cache import JudgeCache, Usage
 from evenkeel.records.errors import UserError
 from evenkeel.records.files import read_json, write_json
 from evenkeel.records.types import Outcome
 from evenkeel.scenarios.scenario import Scenario
-
-if TYPE_CHECKING:
-    from evenkeel.grading.judge_process import JudgeProcess
-
-FILE = "judge.json"
-
-
-def judge_session(
-    settings: JudgeSettings, cache: Path, *, role: Role, base: Path, renderer: Renderer, run: str = ""
-) -> JudgeSession | JudgeProcess:
-    """The session of a judge in a study file: an endpoint is asked from a process of its own, a policy judges in this one.
-
-    `base` is the checkpoint of which the judging policy is a frozen copy.
-    """
-    from evenkeel.grading.judge_process import JudgeProcess
-
-    config = settings.config(role)
-    if settings.kind == "endpoint":
-        return JudgeProcess(config, cache, run=run)
-    from evenkeel.engines.native.engine import NativeEngine  # an endpoint needs no torch
-    from evenkeel.grading.self_judge import SelfJudge, self_judge_config, weights_hash
-
-    load = once(lambda: NativeEngine.from_pretrained(base, stop_tokens=renderer.stop_tokens))
-    config = self_judge_config(config, weights_hash(base))
-    return JudgeSession(config, cache, asks=lambda: SelfJudge(load, renderer), run=run)
 
 
 class JudgeSession:
@@ -109,7 +81,7 @@ class JudgeSession:
 
     @contextmanager
     def booked(self, run: str, file: Path | None = None) -> Iterator[None]:
-        """Book what is judged meanwhile under this label; at the end, whatever ends it, write `file` (judge.json)."""
+        """Book what is judged meanwhile under this label; at the end, whatever ends it, write `file`."""
         before, self.cache.run = self.cache.run, run
         try:
             yield

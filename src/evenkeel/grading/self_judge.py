@@ -11,22 +11,17 @@ the greedy one may differ between runs. An answer that is in the cache is the sa
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from evenkeel.engines.endpoint import Answer, Ask, CallFailed, EndpointConfig
 from evenkeel.engines.interface import Renderer
 from evenkeel.engines.native.engine import NativeEngine
 from evenkeel.engines.threaded import Threaded
 from evenkeel.grading.judge import JudgeConfig
-from evenkeel.records.canonical import content_hash, file_hash
+from evenkeel.records.canonical import content_hash
 from evenkeel.records.types import Completion, SampleRequest
-
-
-def weights_hash(folder: Path) -> str:
-    """Hash of a checkpoint's weights."""
-    return content_hash({path.name: file_hash(path) for path in sorted(folder.glob("*.safetensors"))})
 
 
 def self_judge_config(config: JudgeConfig, weights: str) -> JudgeConfig:
@@ -38,8 +33,8 @@ class SelfJudge:
     """Answers by a model in this process (`Asks`), used in one event loop."""
 
     def __init__(self, load: Callable[[], NativeEngine], renderer: Renderer) -> None:
-        """`load` gives a copy that nobody trains; it is called when the first question comes."""
-        self.load, self.renderer = load, renderer
+        """`load` gives a copy that nobody trains; it is called once, when the first question comes."""
+        self.engine, self.renderer = functools.cache(lambda: Threaded(load())), renderer
         self._waiting: list[tuple[SampleRequest, asyncio.Future[Completion]]] = []
         self._work: asyncio.Task[None] | None = None
         self._number = 0
@@ -73,7 +68,7 @@ class SelfJudge:
         answered: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
         self._waiting.append((request, answered))
         if self._work is None or self._work.done():
-            self._work = asyncio.create_task(self._batches(Threaded(self.load())))
+            self._work = asyncio.create_task(self._batches(self.engine()))
         return await answered
 
     async def _batches(self, engine: Threaded) -> None:
