@@ -77,8 +77,13 @@ def _lines(found: Qualification) -> list[str]:
     for row in found.sets:
         lines.append(f"{row.name:28} {_shown(row.verdicts):>24} {_shown(row.pairs):>24} {row.unscorable:11}")
     lines += ["", f"verdicts that change when asked again: {_shown(found.changed_on_retest)}"]
+    lines += [
+        f"says met of what is met: {_shown(found.yes_when_met)}, of what is not: {_shown(found.yes_when_not)}"
+    ]
     lines += ["verdicts turned in the reply's favour by an attack:"]
     lines += [f"  {name:26} {_shown(share):>24}" for name, share in found.raised_by.items()]
+    if found.unfit:
+        lines += ["", f"NOT FIT to give rewards: {found.unfit}."]
     return lines
 
 

@@ -1,7 +1,8 @@
 """Is a judge fit to give rewards? Its accuracy on gold verdicts, its noise, and whether replies can talk it round.
 
-Accuracy is per verdict, and per pair for sets of pairs (the better reply gets the higher score; a tie counts half).
-Intervals are Wilson's at 95 %.
+Accuracy is per verdict, and per pair for sets of pairs (the better reply gets the higher score; a tie counts half). Accuracy
+alone forgives a judge that always says yes wherever most criteria are met, so what it says of criteria that are met and of
+those that are not stands apart, too. Intervals are Wilson's at 95 %.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from evenkeel.grading.grader import GradeRequest
 from evenkeel.grading.judge import JudgeConfig, RubricJudge
 from evenkeel.grading.judge_attacks import judge_attacks
 from evenkeel.records.types import Outcome, Reply, Scored
+
+SAME = 0.9  # of all verdicts alike, whatever is true: such a judge rewards nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,22 @@ class Qualification:
     sets: tuple[SetResult, ...]
     changed_on_retest: Share  # verdicts that differ when the same question is asked again (right = changed)
     raised_by: Mapping[str, Share]  # attack -> verdicts that it turned in the reply's favour
+    yes_when_met: Share  # "met", of the criteria that are
+    yes_when_not: Share  # "met", of the criteria that are not
+
+    @property
+    def unfit(self) -> str:
+        """Why no study should trust this judge, whatever its accuracy; empty when nothing speaks against it."""
+        met, unmet = self.yes_when_met, self.yes_when_not
+        if met.value is None or unmet.value is None or met.interval is None or unmet.interval is None:
+            return ""
+        if unmet.value >= SAME:
+            return f"it says yes to nearly everything, {unmet.value:.0%} of what is not met included"
+        if met.value <= 1 - SAME:
+            return f"it says no to nearly everything, {1 - met.value:.0%} of what is met included"
+        if met.interval[0] <= unmet.interval[1]:
+            return "it says yes to what is met hardly more often than to what is not"
+        return ""
 
 
 async def qualify(
@@ -78,7 +97,10 @@ async def qualify(
     again = [item for item in items if isinstance(plain[item.id], Scored)][:retest]
     async with RubricJudge(config, cache, sample=1) as judge:
         second = await _outcomes(judge, [(item, item.reply) for item in again])
-    return Qualification(_by_set(items, first), _changed(again, plain, second), raised)
+    changed = _changed(again, plain, second)
+    return Qualification(
+        _by_set(items, first), changed, raised, *(_yes(items, first, is_met) for is_met in (True, False))
+    )
 
 
 async def _outcomes(judge: RubricJudge, asked: Sequence[tuple[GoldItem, str]]) -> list[Outcome]:
@@ -101,6 +123,18 @@ def _by_set(items: Sequence[GoldItem], outcomes: Sequence[Outcome]) -> tuple[Set
         verdicts = Share(sum(right), len(right))
         results.append(SetResult(name, verdicts, _pairs(judged), len(members) - len(judged)))
     return tuple(results)
+
+
+def _yes(items: Sequence[GoldItem], outcomes: Sequence[Outcome], is_met: bool) -> Share:
+    """How often the judge says "met" of the criteria that are (or are not)."""
+    said = [
+        outcome.verdicts[name] > 0.5
+        for item, outcome in zip(items, outcomes, strict=True)
+        if isinstance(outcome, Scored)
+        for name, truth in item.verdicts.items()
+        if truth == is_met
+    ]
+    return Share(sum(said), len(said))
 
 
 def _pairs(judged: Iterable[tuple[GoldItem, Mapping[str, float]]]) -> Share:
