@@ -410,6 +410,9 @@ GOLD = [
 ]  # fmt: skip
 
 
+HALF = ("a cup of tea", "rum", "water", "a cup")  # with as large a share of what is met as of what is not
+
+
 def always(says):
     """A judge that says the same of everything."""
 
@@ -426,7 +429,7 @@ def always(says):
     [
         (lambda body, n: answer(body), ""), (always(True), "says yes to nearly everything, 100%"),
         (always(False), "says no to nearly everything, 100%"),
-        (lambda body, n: always(reply_of(question_of(body)) in ("a cup of tea", "rum", "water", "a cup"))(body, n), "hardly more often"),
+        (lambda body, n: always(reply_of(question_of(body)) in HALF)(body, n), "hardly more often"),
     ],
 )  # fmt: skip
 def test_a_judge_that_says_the_same_of_everything_is_found_out(tmp_path, behave, unfit):
