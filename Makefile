@@ -25,9 +25,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 study: setup
 	$(BIN)/evenkeel study $(STUDY)
 
-# Two processes of one thread each; a file's tests stay together, they share what is slow to make.
+# Two processes of one thread each; who is done first takes over what the other has left.
 test: setup
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal --durations 12
 
 # Kills the nano study N times at random moments of every stage, main and worker processes alike.
 test-kill: setup
