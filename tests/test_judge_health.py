@@ -10,7 +10,7 @@ import pytest
 
 from evenkeel.engines.endpoint import EndpointConfig
 from evenkeel.grading.health import Judges, _reward, draw, measure
-from evenkeel.grading.helpfulness import Helpfulness
+from evenkeel.grading.helpfulness import RUBRIC, Helpfulness
 from evenkeel.grading.judge import JudgeConfig, RubricJudge, held_out
 from evenkeel.records.canonical import canonical_json
 from evenkeel.records.errors import UserError
@@ -321,3 +321,24 @@ def test_a_judge_that_is_asked_one_criterion_at_a_time_has_no_order(tmp_path):
         found = asyncio.run(run())
     [source] = judge_health([({"id": "m"}, found)])["sources"]
     assert source["judges"][1]["order"]["flips"]["value"] == 0
+
+
+def test_a_rubric_of_the_judge_s_own_is_asked_the_other_way_round_too(tmp_path):
+    rows = stored(lambda text: dict.fromkeys((criterion.id for criterion in RUBRIC), 0.0))
+    with Loopback(says(lambda ids, reply, temperature: dict.fromkeys(ids, 0.0) | {ids[0]: 1.0})) as server:
+        config = JudgeConfig(EndpointConfig(server.url, "m"), form="json")
+
+        async def run():
+            async with RubricJudge(config, tmp_path / "c.sqlite") as judge:
+                helpful = Helpfulness(judge)
+                return await measure(
+                    rows, {"trait": SCENARIOS}, {"trait": Judges(helpful, held_out=helpful)},
+                    seed=0, answer=answer, groups=1,
+                )  # fmt: skip
+
+        found = asyncio.run(run())
+    first, last = RUBRIC[0].id, RUBRIC[-1].id
+    by_variant = {(row["judge"], row["variant"]): row["verdicts"] for row in found}
+    assert by_variant["held_out", "first"][first] == 1 and by_variant["held_out", "first"][last] == 0
+    for role in ("train", "held_out"):
+        assert by_variant[role, "reversed"][first] == 0 and by_variant[role, "reversed"][last] == 1

@@ -157,20 +157,29 @@ async def _asked(
     drawn: Sequence[Drawn], role: Role, variant: Variant, grader: Grader, how: str
 ) -> AsyncIterator[Row]:
     """Rows of one question to one judge; a rubric that cannot be turned round has no reversed ones."""
+    asked = turned(grader) if variant == "reversed" else grader
     scenarios = [
-        _reversed(each.scenario, grader) if variant == "reversed" else each.scenario for each in drawn
+        _reversed(each.scenario, grader, asked) if variant == "reversed" else each.scenario for each in drawn
     ]
     pairs = [(each, scenario) for each, scenario in zip(drawn, scenarios, strict=True) if scenario]
     requests = [GradeRequest(each.id, scenario, each.reply) for each, scenario in pairs]
-    outcomes = await collect(grader, requests) if requests else {}
+    outcomes = await collect(asked, requests) if requests else {}
     for each, _ in pairs:
         yield _row(each, role, variant, grader, outcomes[each.id], how)
 
 
-def _reversed(scenario: Scenario, grader: Grader) -> Scenario | None:
-    """The scenario with its criteria the other way round; None where that changes nothing for this grader."""
-    turned = replace(scenario, criteria=scenario.criteria[::-1])
-    return turned if grader.criteria(turned) != grader.criteria(scenario) else None
+def turned(grader: Grader) -> Grader:
+    """The grader that asks by its own rubric the other way round (a method `turned`); itself where the rubric is the
+    scenario's.
+    """
+    method = getattr(grader, "turned", None)
+    return method() if method else grader
+
+
+def _reversed(scenario: Scenario, grader: Grader, asked: Grader) -> Scenario | None:
+    """The scenario with its criteria the other way round; None where that changes nothing of what is asked."""
+    other = replace(scenario, criteria=scenario.criteria[::-1])
+    return other if asked.criteria(other) != grader.criteria(scenario) else None
 
 
 def _row(each: Drawn, role: Role, variant: Variant, grader: Grader, outcome: Outcome, how: str) -> Row:

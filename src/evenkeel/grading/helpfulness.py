@@ -57,6 +57,7 @@ class Helpfulness:
     """A `Grader` that has `judge` judge every reply by RUBRIC."""
 
     judge: Grader  # by the scenario's criteria: a JudgeSession or RubricJudge
+    rubric: tuple[Criterion, ...] = RUBRIC
 
     @property
     def name(self) -> str:
@@ -70,20 +71,23 @@ class Helpfulness:
 
     def criteria(self, scenario: Scenario) -> tuple[str, ...]:
         """The same for every scenario."""
-        return tuple(criterion.id for criterion in RUBRIC)
+        return tuple(criterion.id for criterion in self.rubric)
 
     def points(self, scenario: Scenario) -> tuple[float, ...]:
         """Their signed points."""
-        return tuple(criterion.points for criterion in RUBRIC)
+        return tuple(criterion.points for criterion in self.rubric)
 
     def again(self, number: int = 1) -> Helpfulness:
         """The same rubric, judged once more and independently."""
-        return Helpfulness(again(self.judge, number))
+        return Helpfulness(again(self.judge, number), self.rubric)
+
+    def turned(self) -> Helpfulness:
+        """The same rubric, its criteria in the other order (to see whether the order matters)."""
+        return Helpfulness(self.judge, self.rubric[::-1])
 
     def grade(self, requests: Sequence[GradeRequest]) -> AsyncIterator[tuple[str, Outcome]]:
         """(request id, outcome) as each is ready. Raises what the judge raises."""
-        return self.judge.grade([replace(each, scenario=_generic(each.scenario)) for each in requests])
+        return self.judge.grade([replace(each, scenario=self._generic(each.scenario)) for each in requests])
 
-
-def _generic(scenario: Scenario) -> Scenario:
-    return replace(scenario, criteria=RUBRIC)
+    def _generic(self, scenario: Scenario) -> Scenario:
+        return replace(scenario, criteria=self.rubric)

@@ -9,6 +9,7 @@ from pathlib import Path
 from evenkeel.engines.interface import Renderer
 from evenkeel.engines.native.engine import NativeEngine
 from evenkeel.grading.grader import Grader, GradeRequest, again
+from evenkeel.grading.health import turned
 from evenkeel.grading.judge_cache import Role
 from evenkeel.grading.judge_process import JudgeProcess
 from evenkeel.grading.judge_session import JudgeSession
@@ -63,6 +64,10 @@ class ByCheck:
         """A second, independent opinion where judging has chance in it."""
         rubric, helpfulness = (again(self._by_kind[kind], number) for kind in (RUBRIC, "helpfulness"))
         return ByCheck(rubric, helpfulness, self._checked)
+
+    def turned(self) -> ByCheck:
+        """Whoever has a rubric of its own asks by it the other way round."""
+        return ByCheck(self._by_kind[RUBRIC], turned(self._by_kind["helpfulness"]), self._checked)
 
     async def grade(self, requests: Sequence[GradeRequest]) -> AsyncIterator[tuple[str, Outcome]]:
         """Outcomes kind by kind, each as it is ready."""
