@@ -281,6 +281,7 @@ def test_nothing_outlives_a_killed_run(tmp_path):
     run.send_signal(signal.SIGKILL)
     run.wait()
     _wait_until(lambda: not inside(tmp_path))
+    assert not inside(tmp_path)
 
 
 def _wait_until(true):

@@ -67,7 +67,31 @@ class JudgeConfig:
         return "-".join(parts)
 
 
-class RubricJudge:
+class ByCriteria:
+    """What every judge by rubric says of itself: who it is, and the scenario's own criteria."""
+
+    config: JudgeConfig
+
+    @property
+    def name(self) -> str:
+        """Which judge."""
+        return self.config.name
+
+    @property
+    def version(self) -> str:
+        """Changes whenever a verdict could."""
+        return self.config.version
+
+    def criteria(self, scenario: Scenario) -> tuple[str, ...]:
+        """The scenario's own criteria, in order."""
+        return tuple(criterion.id for criterion in scenario.criteria)
+
+    def points(self, scenario: Scenario) -> tuple[float, ...]:
+        """Their signed points."""
+        return tuple(criterion.points for criterion in scenario.criteria)
+
+
+class RubricJudge(ByCriteria):
     """Grades replies by the criteria of their scenarios. Use it in one event loop, inside `async with`.
 
     For several event loops one after the other, as a run has them, see `judge_session.JudgeSession`.
@@ -94,16 +118,6 @@ class RubricJudge:
         self._watch = Watch(self.cache, config.endpoint.url, config.pause_above)
 
     @property
-    def name(self) -> str:
-        """Which judge."""
-        return self.config.name
-
-    @property
-    def version(self) -> str:
-        """Changes whenever a verdict could."""
-        return self.config.version
-
-    @property
     def usage(self) -> Usage:
         """What was spent since the cache was opened."""
         return self.cache.used
@@ -118,14 +132,6 @@ class RubricJudge:
             await self._own.__aexit__(*error)
         if self._own_cache:
             self.cache.close()
-
-    def criteria(self, scenario: Scenario) -> tuple[str, ...]:
-        """The scenario's own criteria, in order."""
-        return tuple(criterion.id for criterion in scenario.criteria)
-
-    def points(self, scenario: Scenario) -> tuple[float, ...]:
-        """Their signed points."""
-        return tuple(criterion.points for criterion in scenario.criteria)
 
     async def grade(self, requests: Sequence[GradeRequest]) -> AsyncIterator[tuple[str, Outcome]]:
         """(request id, outcome) in the order in which answers arrive. Raises JudgePaused."""

@@ -26,18 +26,17 @@ from typing import Any
 
 from evenkeel.engines.endpoint import key_of
 from evenkeel.grading.grader import GradeRequest
-from evenkeel.grading.judge import JudgeConfig, JudgePaused
+from evenkeel.grading.judge import ByCriteria, JudgeConfig, JudgePaused
 from evenkeel.grading.judge_cache import JudgeCache, Usage
 from evenkeel.grading.judge_session import Again, JudgeSession, write_account
 from evenkeel.records.errors import UserError
 from evenkeel.records.types import Outcome
-from evenkeel.scenarios.scenario import Scenario
 
 LENGTH = struct.Struct("<Q")
 SETTLED_S = 10.0  # for cancelled calls to be booked
 
 
-class JudgeProcess:
+class JudgeProcess(ByCriteria):
     """A `Grader` like `JudgeSession`, for one event loop at a time. The process starts when it is first needed."""
 
     def __init__(self, config: JudgeConfig, cache: Path, *, run: str = "") -> None:
@@ -53,27 +52,9 @@ class JudgeProcess:
         self._number = 0
 
     @property
-    def name(self) -> str:
-        """Which judge."""
-        return self.config.name
-
-    @property
-    def version(self) -> str:
-        """Changes whenever a verdict could."""
-        return self.config.version
-
-    @property
     def usage(self) -> Usage:
         """What this run has cost so far."""
         return self.cache.totals(self.run).get(self.config.role, Usage())
-
-    def criteria(self, scenario: Scenario) -> tuple[str, ...]:
-        """The scenario's own criteria, in order."""
-        return tuple(criterion.id for criterion in scenario.criteria)
-
-    def points(self, scenario: Scenario) -> tuple[float, ...]:
-        """Their signed points."""
-        return tuple(criterion.points for criterion in scenario.criteria)
 
     def again(self, number: int = 1) -> Again:
         """The same judge asked once more, independently of the first time: answers of its own, kept as well."""

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from evenkeel.engines.endpoint import Asks, Endpoint
 from evenkeel.grading.grader import Grader, GradeRequest
-from evenkeel.grading.judge import JudgeConfig, RubricJudge
+from evenkeel.grading.judge import ByCriteria, JudgeConfig, RubricJudge
 from evenkeel.grading.judge_cache import JudgeCache, Usage
 from evenkeel.records.errors import UserError
 from evenkeel.records.files import read_json, write_json
@@ -24,7 +24,7 @@ from evenkeel.records.types import Outcome
 from evenkeel.scenarios.scenario import Scenario
 
 
-class JudgeSession:
+class JudgeSession(ByCriteria):
     """A `Grader`. Several runs may have one each on the same cache, in any number of processes."""
 
     def __init__(
@@ -41,27 +41,9 @@ class JudgeSession:
         self._here: WeakKeyDictionary[asyncio.AbstractEventLoop, _Here] = WeakKeyDictionary()
 
     @property
-    def name(self) -> str:
-        """Which judge."""
-        return self.config.name
-
-    @property
-    def version(self) -> str:
-        """Changes whenever a verdict could."""
-        return self.config.version
-
-    @property
     def usage(self) -> Usage:
         """What was spent since the session began."""
         return self.cache.used
-
-    def criteria(self, scenario: Scenario) -> tuple[str, ...]:
-        """The scenario's own criteria, in order."""
-        return tuple(criterion.id for criterion in scenario.criteria)
-
-    def points(self, scenario: Scenario) -> tuple[float, ...]:
-        """Their signed points."""
-        return tuple(criterion.points for criterion in scenario.criteria)
 
     def again(self, number: int = 1) -> Again:
         """The same judge asked once more, independently of the first time: answers of its own, kept as well."""
