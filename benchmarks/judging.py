@@ -33,8 +33,9 @@ import torch
 import peers
 from evenkeel.engines.endpoint import EndpointConfig
 from evenkeel.engines.interface import Engine
+from evenkeel.engines.native.continuous import ROWS
 from evenkeel.engines.native.engine import NativeEngine
-from evenkeel.engines.threaded import STREAMED_ROWS, Threaded
+from evenkeel.engines.threaded import Threaded
 from evenkeel.grading.collect import collect
 from evenkeel.grading.grader import Grader, GradeRequest
 from evenkeel.grading.judge import JudgeConfig
@@ -208,9 +209,7 @@ def main() -> None:
     parser.add_argument("--replies", type=int, default=1024)
     parser.add_argument("--tokens", type=int, default=28, help="of a reply")
     parser.add_argument("--in-flight", type=int, default=64)
-    parser.add_argument(
-        "--rows", type=int, default=STREAMED_ROWS, help="sampled at once while judging goes on"
-    )
+    parser.add_argument("--rows", type=int, default=ROWS, help="sampled at once while judging goes on")
     parser.add_argument("--inside", action="store_true", help="ask from the process that samples")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -7,7 +7,7 @@ from contextlib import aclosing
 import pytest
 
 from evenkeel.engines.native import engine as native
-from evenkeel.engines.threaded import Threaded, _pieces
+from evenkeel.engines.threaded import Threaded
 from evenkeel.records.types import Message, Provenance, SampleRequest
 from evenkeel.scenarios.scenario import Scenario
 from evenkeel.training.loop import train_arm
@@ -48,23 +48,6 @@ def test_every_bit_is_as_without_the_thread(engine, monkeypatch, cache_bytes):
     assert sampled(Threaded(engine)) == sampled(engine)
 
 
-def test_parts_are_what_the_engine_makes_of_each(engine):
-    parts = list(_pieces(REQUESTS, 16))
-    assert [sum(one.group for one in part) for part in parts] == [16, 16, 8, 8]
-    alone = {key: one for part in parts for key, one in sampled(engine, part).items()}
-    assert sampled(Threaded(engine, rows=16)) == alone
-    assert {key: one.tokens for key, one in alone.items()} == {
-        key: one.tokens for key, one in sampled(engine).items()
-    }
-
-
-@pytest.mark.parametrize("rows", [1, 4, 30, 48, 1000])
-def test_parts_hold_every_request_once(rows):
-    parts = list(_pieces(REQUESTS, rows))
-    assert sorted(one.id for part in parts for one in part) == sorted(one.id for one in REQUESTS)
-    assert all(parts) and list(_pieces([], rows)) == []
-
-
 def test_training_with_a_thread_ends_with_the_same_bytes(tmp_path):
     base = tiny_checkpoint(tmp_path / "base")
     for name, wrap in (("plain", lambda engine: engine), ("threaded", Threaded)):
@@ -77,23 +60,25 @@ def test_training_with_a_thread_ends_with_the_same_bytes(tmp_path):
 
 
 class WaitsForTheJudge(Threaded):
-    """Samples its second part only when the first has been judged."""
+    """Goes on sampling only when the first reply that ended has been judged."""
 
     judged = None
 
     def _completions(self, requests):
-        for number, completion in enumerate(super()._completions(requests)):
-            if number == 4:
+        for number, ended in enumerate(super()._completions(requests)):
+            if number == 1:
                 assert self.judged.wait(20), "nothing was judged while sampling went on"
-            yield completion
+            yield ended
 
 
-def test_groups_are_judged_while_others_are_sampled(engine):
-    threaded = WaitsForTheJudge(engine, rows=4)
+def test_replies_are_judged_while_others_of_their_group_are_sampled(engine):
+    threaded = WaitsForTheJudge(engine, rows=64)
     threaded.judged = threading.Event()
+    asked = []
 
     class Tells(TinyGrader):
         async def grade(self, requests):
+            asked.append([request.id for request in requests])
             async for each in super().grade(requests):
                 yield each
             threaded.judged.set()
@@ -103,7 +88,28 @@ def test_groups_are_judged_while_others_are_sampled(engine):
     ]
     bench = Bench(TinyRenderer(), {"trait": Tells()}, {})
     groups = asyncio.run(roll_out(threaded, bench, scenarios, stream=("t",), group=4, max_tokens=40))
-    assert len(groups) == 3
+    whole = [
+        f"{group.slot}/{n}"
+        for group in groups
+        for n, one in enumerate(group.rollouts)
+        if one.reply.finish == "stop"
+    ]
+    assert len(asked) > 1 and sorted(name for names in asked for name in names) == sorted(whole)
+    assert len(groups) == 3 and all(len(group.rollouts) == 4 for group in groups)
+
+
+def test_an_engine_that_keeps_a_reply_is_told(engine):
+    class Forgets(Threaded):
+        def _completions(self, requests):
+            for ended in super()._completions(requests):
+                yield [one for one in ended if (one.request, one.sample) != ("1", 2)]
+
+    scenarios = [
+        Scenario(f"s{n}", (Message("user", "one two"),), (), "train", Provenance("test")) for n in range(3)
+    ]
+    bench = Bench(TinyRenderer(), {"trait": TinyGrader()}, {})
+    with pytest.raises(ValueError, match="2 full groups of 3"):
+        asyncio.run(roll_out(Forgets(engine), bench, scenarios, stream=("t",), group=4, max_tokens=40))
 
 
 class Endless(Threaded):

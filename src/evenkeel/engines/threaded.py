@@ -1,7 +1,7 @@
 """Sampling in a thread of its own: the event loop stays free, and whoever judges replies works while others are sampled.
 
 Torch gives the interpreter up in nearly every operation, so one thread samples and one waits for answers at little cost
-to either. Nothing is computed differently: the same batches go through the same sampler.
+to either.
 """
 
 from __future__ import annotations
@@ -16,21 +16,17 @@ from typing import Any
 import numpy as np
 
 from evenkeel.engines.interface import Engine
+from evenkeel.engines.native import continuous, sampler
 from evenkeel.engines.native import engine as native
-from evenkeel.engines.native import sampler
 from evenkeel.records.types import Completion, SampleRequest, TrainSequence
-
-STREAMED_ROWS = (
-    128  # a batch small enough that the first replies come early, and nearly as fast a row as larger ones
-)
 
 
 class Threaded(Engine):
-    """A native engine whose `sample` yields each batch as soon as it is done; the other verbs are the engine's own."""
+    """A native engine whose `sample` yields while it goes on; the other verbs are the engine's own."""
 
     def __init__(self, engine: native.NativeEngine, *, rows: int | None = None) -> None:
-        """`rows` is the size of a batch, so that replies of a small model come in parts, too; the batches are the engine's own
-        if it is None, and so is every bit of the result. Other batches round otherwise, the same for equal requests.
+        """With `rows`, so many are alive at once and each is yielded when it ends, see continuous.py. Without, the batches are
+        the engine's own, and so is every bit of the result; other batches round otherwise, the same for equal requests.
         """
         self.engine, self.rows = engine, rows
 
@@ -47,8 +43,8 @@ class Threaded(Engine):
 
         def work() -> None:
             try:
-                for completion in self._completions(requests):
-                    tell(arrived.put_nowait, completion)
+                for completions in self._completions(requests):
+                    tell(arrived.put_nowait, completions)
                     if leaving.is_set():
                         break
                 tell(arrived.put_nowait, None)
@@ -63,7 +59,8 @@ class Threaded(Engine):
             while (found := await arrived.get()) is not None:
                 if isinstance(found, BaseException):
                     raise found
-                yield found
+                for completion in found:
+                    yield completion
         finally:
             leaving.set()
             try:
@@ -71,12 +68,12 @@ class Threaded(Engine):
             finally:
                 thread.join()  # at once, unless a second cancellation came while waiting
 
-    def _completions(self, requests: Sequence[SampleRequest]) -> Iterator[Completion]:
-        """What `NativeEngine.sample_now` lists, batch by batch."""
-        config = self.engine.config
-        budget = native.CACHE_BYTES // (2 * 4 * config.layers * config.kv_heads * config.head_dim)
-        for piece in [requests] if self.rows is None else _pieces(requests, self.rows):
-            yield from sampler.sample(self.engine.model, piece, self.engine.stop_tokens, budget)
+    def _completions(self, requests: Sequence[SampleRequest]) -> Iterator[list[Completion]]:
+        """What `NativeEngine.sample_now` lists, as it comes: those together that end together."""
+        engine = self.engine
+        if self.rows is None:
+            return sampler.sample(engine.model, requests, engine.stop_tokens, engine.cache_tokens)
+        return continuous.sample(engine.model, requests, engine.stop_tokens, engine.cache_tokens, self.rows)
 
     def logprobs(self, batch: Sequence[TrainSequence]) -> np.ndarray:
         """See `Engine.logprobs`."""
@@ -106,22 +103,5 @@ class Threaded(Engine):
 
 
 def streamed(engine: native.NativeEngine) -> Threaded:
-    """The engine as a study with judges samples from it: replies come in parts, so that judging them begins early."""
-    return Threaded(engine, rows=STREAMED_ROWS)
-
-
-def _pieces(requests: Sequence[SampleRequest], rows: int) -> Iterator[list[SampleRequest]]:
-    """Requests of like length in pieces of about so many rows, whole groups. The last piece is halved: what is sampled last
-    is what somebody still waits for when sampling has ended.
-    """
-    ordered = sorted(requests, key=lambda one: (one.max_tokens, len(one.prompt), one.prompt))
-    left = sum(request.group for request in ordered)
-    wanted = rows if left > rows else (left + 1) // 2
-    piece: list[SampleRequest] = []
-    for request in ordered:
-        piece.append(request)
-        filled = sum(one.group for one in piece)
-        if filled >= min(wanted, left):
-            yield piece
-            piece, left = [], left - filled
-            wanted = left if wanted < rows else rows if left > rows else (left + 1) // 2
+    """The engine as a study with judges samples from it: each reply comes when it ends, so that judging it begins early."""
+    return Threaded(engine, rows=continuous.ROWS)

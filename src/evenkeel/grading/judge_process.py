@@ -34,6 +34,7 @@ from evenkeel.records.types import Outcome
 
 LENGTH = struct.Struct("<Q")
 SETTLED_S = 10.0  # for cancelled calls to be booked
+TOGETHER_S = 0.02  # outcomes wait so long for others
 
 
 class JudgeProcess(ByCriteria):
@@ -192,9 +193,27 @@ def _frames(received: bytearray) -> Iterator[Any]:
         yield message
 
 
+class Outbox:
+    """Messages to the sampling process, a few together: each time it is woken it stops sampling."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self.writer, self.frames = writer, list[bytes]()
+
+    def put(self, message: Any) -> None:
+        """Send soon."""
+        if not self.frames:
+            asyncio.get_running_loop().call_later(TOGETHER_S, self._send)
+        self.frames.append(_framed(message))
+
+    def _send(self) -> None:
+        frames, self.frames = self.frames, []
+        self.writer.write(b"".join(frames))
+
+
 async def serve(ours: socket.socket) -> None:
     """Judge until the other end closes."""
     reader, writer = await asyncio.open_connection(sock=ours)
+    outbox = Outbox(writer)
     session: JudgeSession | None = None
     gradings: dict[int, asyncio.Task[None]] = {}
     with suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -206,7 +225,7 @@ async def serve(ours: socket.socket) -> None:
                 session = JudgeSession(config, cache)
             elif message[0] == "grade":
                 _, number, sample, session.cache.run, requests = message
-                gradings[number] = asyncio.create_task(_grade(session, writer, number, sample, requests))
+                gradings[number] = asyncio.create_task(_grade(session, outbox, number, sample, requests))
                 gradings[number].add_done_callback(lambda task: _remove(gradings, task))
             elif message[0] == "cancel" and message[1] in gradings:
                 gradings[message[1]].cancel()
@@ -214,7 +233,7 @@ async def serve(ours: socket.socket) -> None:
                 session.afresh()
             elif message[0] == "settle":
                 await asyncio.gather(*gradings.values(), return_exceptions=True)
-                writer.write(_framed((message[1], None)))
+                outbox.put((message[1], None))
     for task in gradings.values():
         task.cancel()
     await asyncio.gather(*gradings.values(), return_exceptions=True)
@@ -227,7 +246,7 @@ def _remove(gradings: dict[int, asyncio.Task[None]], done: asyncio.Task[None]) -
 
 async def _grade(
     session: JudgeSession,
-    writer: asyncio.StreamWriter,
+    outbox: Outbox,
     number: int,
     sample: int,
     requests: list[GradeRequest],
@@ -236,7 +255,7 @@ async def _grade(
     try:
         async with aclosing(session.grade_sample(requests, sample)) as graded:
             async for each in graded:
-                writer.write(_framed((number, each)))
+                outbox.put((number, each))
     except JudgePaused as paused:
         end = JudgePaused(str(paused))
     except UserError as error:
@@ -244,7 +263,7 @@ async def _grade(
     except Exception as error:
         traceback.print_exc()
         end = RuntimeError(f"the judging process failed: {type(error).__name__}: {error}")
-    writer.write(_framed((number, end)))
+    outbox.put((number, end))
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ async def roll_out(
 ) -> list[Group]:
     """The groups of `scenarios`, in order. Slot s samples from stream `(*stream, s)`.
 
-    A group goes to its grader as soon as its last reply is there, so judging overlaps with sampling.
+    A reply goes to its grader as soon as it is there, so judging overlaps with sampling.
     """
     prompts = [bench.renderer.prompt(scenario.messages) for scenario in scenarios]
     requests = [
@@ -90,42 +90,70 @@ async def roll_out(
         )
         for slot, (scenario, prompt) in enumerate(zip(scenarios, prompts, strict=True))
     ]
-    arrived: list[list[Completion]] = [[] for _ in scenarios]
-    judged: dict[int, asyncio.Task[list[Rollout]]] = {}
+    judging = Judging(bench, scenarios)
     try:
         async for completion in engine.sample(requests):
-            slot = int(completion.request)
-            arrived[slot].append(completion)
-            if len(arrived[slot]) == group:
-                judged[slot] = asyncio.create_task(_judge(bench, scenarios[slot], arrived[slot]))
-        await asyncio.gather(*judged.values())
-    finally:  # one group failed or sampling did: the others' judging has no use any more
-        for task in judged.values():
-            task.cancel()
-    if len(judged) < len(scenarios):
-        raise ValueError(f"the engine returned {len(judged)} full groups of {len(scenarios)}")
-    return [
-        Group(slot, scenario, prompts[slot], judged[slot].result()) for slot, scenario in enumerate(scenarios)
-    ]
+            judging.add(completion)
+        full = sum(len(replies) == group for replies in judging.replies)
+        if full < len(scenarios):
+            raise ValueError(f"the engine returned {full} full groups of {len(scenarios)}")
+        judged = await judging.rollouts()
+    finally:  # one reply's judging failed or sampling did: the others' has no use any more
+        judging.cancel()
+    return [Group(slot, scenario, prompts[slot], judged[slot]) for slot, scenario in enumerate(scenarios)]
 
 
-async def _judge(bench: Bench, scenario: Scenario, completions: list[Completion]) -> list[Rollout]:
-    """Replies with their verdicts and rewards. Truncated ones are not sent to the grader: they have no
-    reward.
+class Judging:
+    """A step's replies on their way through the graders, each from the moment it is there.
+
+    What arrives together goes to a source's grader together, whichever group it belongs to.
     """
-    completions.sort(key=lambda completion: completion.sample)
-    replies = [bench.renderer.reply(completion) for completion in completions]
-    grader = bench.grader(scenario.source)
-    requests = [
-        GradeRequest(str(i), scenario, reply) for i, reply in enumerate(replies) if reply.finish == "stop"
-    ]
-    outcomes = await collect(grader, requests) if requests else {}
-    rollouts = [
-        _rollout(completion, reply, outcomes.get(str(i)))
-        for i, (completion, reply) in enumerate(zip(completions, replies, strict=True))
-    ]
-    give_rewards(rollouts, grader, scenario, bench.aggregate_how.get(scenario.source, "weighted"))
-    return rollouts
+
+    def __init__(self, bench: Bench, scenarios: Sequence[Scenario]) -> None:
+        self.bench, self.scenarios = bench, scenarios
+        self.replies: list[dict[int, tuple[Completion, Reply]]] = [{} for _ in scenarios]  # by sample number
+        self._outcomes: dict[str, Outcome] = {}
+        self._waiting: dict[str, list[GradeRequest]] = {scenario.source: [] for scenario in scenarios}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def add(self, completion: Completion) -> None:
+        """Take a reply. Truncated ones are not sent to the grader: they have no reward."""
+        slot, reply = int(completion.request), self.bench.renderer.reply(completion)
+        self.replies[slot][completion.sample] = completion, reply
+        if reply.finish != "stop":
+            return
+        scenario = self.scenarios[slot]
+        waiting = self._waiting[scenario.source]
+        waiting.append(GradeRequest(_name(slot, completion), scenario, reply))
+        if len(waiting) == 1:
+            self._tasks.append(asyncio.create_task(self._grade(scenario.source)))
+
+    async def _grade(self, source: str) -> None:
+        requests, self._waiting[source] = self._waiting[source], []
+        self._outcomes |= await collect(self.bench.grader(source), requests)
+
+    async def rollouts(self) -> list[list[Rollout]]:
+        """Each group's replies in the order of their sample numbers with verdicts and rewards, once all are judged."""
+        await asyncio.gather(*self._tasks)
+        return [self._group(slot, scenario) for slot, scenario in enumerate(self.scenarios)]
+
+    def _group(self, slot: int, scenario: Scenario) -> list[Rollout]:
+        rollouts = [
+            _rollout(completion, reply, self._outcomes.get(_name(slot, completion)))
+            for _, (completion, reply) in sorted(self.replies[slot].items())
+        ]
+        how = self.bench.aggregate_how.get(scenario.source, "weighted")
+        give_rewards(rollouts, self.bench.grader(scenario.source), scenario, how)
+        return rollouts
+
+    def cancel(self) -> None:
+        """Whoever is still waited for is not needed any more."""
+        for task in self._tasks:
+            task.cancel()
+
+
+def _name(slot: int, completion: Completion) -> str:
+    return f"{slot}/{completion.sample}"
 
 
 def _rollout(completion: Completion, reply: Reply, outcome: Outcome | None) -> Rollout:

@@ -59,21 +59,20 @@ class Cache:
         blocked_QGS = torch.cat((prompt_QGP, own_QGX), dim=-1).repeat_interleave(self.shared, dim=1)
         self.bias_Q1GS = torch.zeros(blocked_QGS.shape).masked_fill_(blocked_QGS, -torch.inf)[:, None]
 
-    def step(self, model: Transformer, token_A: Tensor) -> Tensor:
-        """Add one token to every living row; returns logits_AV after it."""
+    def attended(self, number: int, q_AHE: Tensor, k_AKE: Tensor, v_AKE: Tensor) -> Tensor:
+        """attended_AX of the rows alive in layer `number`, after their new keys and values have taken their columns."""
         start = self.width + self.steps * self.slots
-        self.steps += 1
         end = start + self.slots
-        x_AD, turn_A1E = model.embed(token_A), model.turns(self.position_A)
-        self.position_A = self.position_A + 1
+        keys, values = self.keys[number], self.values[number]
+        keys[:, :, start:end] = self._grid(k_AKE)
+        values[:, :, start:end] = self._grid(v_AKE)
         bias_Q1GS = self.bias_Q1GS[..., :end]
-        for layer, keys, values in zip(model.blocks, self.keys, self.values, strict=True):
-            q_AHE, k_AKE, v_AKE = layer.queries_keys_values(x_AD, turn_A1E)
-            keys[:, :, start:end] = self._grid(k_AKE)
-            values[:, :, start:end] = self._grid(v_AKE)
-            attended_QKGE = self._attend(self._grid(q_AHE), keys[:, :, :end], values[:, :, :end], bias_Q1GS)
-            x_AD = layer.finish(x_AD, self._rows(attended_QKGE))
-        return model.logits(x_AD)
+        return self._rows(self._attend(self._grid(q_AHE), keys[:, :, :end], values[:, :, :end], bias_Q1GS))
+
+    def advance(self) -> None:
+        """All layers have attended: the next token takes the next columns."""
+        self.steps += 1
+        self.position_A = self.position_A + 1
 
     def _attend(self, q_QHGE: Tensor, k_QKSE: Tensor, v_QKSE: Tensor, bias_Q1GS: Tensor) -> Tensor:
         """attended_QKGE, where G counts slots x query heads of a key head."""
@@ -148,6 +147,27 @@ class Cache:
         ]  # [Q, G, K, T, E]
         new[:, :, self.width : self.width + self.steps * slots] = own.permute(0, 2, 3, 1, 4).flatten(2, 3)
         return new
+
+
+def step(model: Transformer, caches: Sequence[Cache], token_A: Tensor) -> Tensor:
+    """Add one token to every living row of these caches, one cache's rows after another's; returns logits_AV after it.
+
+    Only attention knows of caches: every matrix of the model is read once for all of them.
+    """
+    rows = [len(cache.slot_A) for cache in caches]
+    x_AD, turn_A1E = model.embed(token_A), model.turns(joined([cache.position_A for cache in caches]))
+    for number, layer in enumerate(model.blocks):
+        parts = (part.split(rows) for part in layer.queries_keys_values(x_AD, turn_A1E))
+        attended = [cache.attended(number, *qkv) for cache, *qkv in zip(caches, *parts, strict=True)]
+        x_AD = layer.finish(x_AD, joined(attended))
+    for cache in caches:
+        cache.advance()
+    return model.logits(x_AD)
+
+
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """Rows of several caches, one after another."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def prefill(model: Transformer, prompt_of_A: Sequence[tuple[int, ...]], room: int) -> tuple[Cache, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -98,13 +97,17 @@ class NativeEngine(Engine):
         """Completions of all requests, in batches of like length; see sampler.py."""
         for completion in self.sample_now(requests):
             yield completion
-            await asyncio.sleep(0)
 
     def sample_now(self, requests: Sequence[SampleRequest]) -> list[Completion]:
         """`sample` without the event loop: all completions at once."""
+        batches = sampler.sample(self.model, requests, self.stop_tokens, self.cache_tokens)
+        return [completion for batch in batches for completion in batch]
+
+    @property
+    def cache_tokens(self) -> int:
+        """How many tokens' keys and values sampling may hold at once."""
         config = self.config
-        token_bytes = 2 * 4 * config.layers * config.kv_heads * config.head_dim
-        return list(sampler.sample(self.model, requests, self.stop_tokens, CACHE_BYTES // token_bytes))
+        return CACHE_BYTES // (2 * 4 * config.layers * config.kv_heads * config.head_dim)
 
     def logprobs(self, batch: Sequence[TrainSequence]) -> np.ndarray:
         """See `Engine.logprobs`."""
