@@ -1,12 +1,15 @@
 """Judging through an endpoint that takes 300 ms for a call: alone, and while the policy samples.
 
-    python benchmarks/judging.py [--repeats 7] [--inside]
+    python benchmarks/judging.py [--repeats 5] [--inside]
 
 The endpoint is the loopback server of the tests in a process of its own, judging by rule: real HTTP, real JSON. Alone: calls a
 second over the ideal of in_flight / 0.3 s, every reply judged once, cache and account on disk included. Overlapped: the training
-loop's own rollout, 1,024 replies of a random model of 4.85 M parameters sampled by one thread, each group judged as it is
-complete; its wall time over the longer of sampling alone (in the engine's own batches, faster than the parts in which it is
-sampled while judging goes on) and judging alone. `--inside` asks from the process that samples, for comparison.
+loop's own rollout, 1,024 replies of a random model of 4.85 M parameters sampled by one thread, each judged when it ends; its wall
+time over the longer of sampling alone (in the engine's own batches, which are larger and hand nothing on before they end) and
+judging alone. `--inside` asks from the process that samples, for comparison.
+
+Two kinds of replies, each about 5 s of sampling: `varied`, where one token in 32 ends a reply and 50 is the limit (25 on average),
+as replies differ in length; and `equal`, 28 tokens each, the worst case: none ends early, and then many do at once.
 
 Each repeat measures sampling, judging and both, one after the other. It wants two cores to itself; `others` is how many cores
 somebody else kept busy while it sampled alone.
@@ -48,6 +51,7 @@ from evenkeel.training.rollout import Bench, Group, roll_out
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the server
 
 DELAY_S, GROUP, SEED = 0.3, 8, 0
+LENGTHS = {"varied": (50, 32), "equal": (28, None)}  # limit, and one token in so many ends a reply
 CRITERIA = tuple(
     Criterion(f"c{n}", f'The reply says "w{13 * n + 7}" where it matters.', points)
     for n, points in enumerate((5, 3, 2, -4, -10))
@@ -128,16 +132,18 @@ class AtOnce:
 class Workload:
     """The model, its prompts, and what is measured with them."""
 
-    def __init__(self, url: str, folder: Path, wanted: argparse.Namespace) -> None:
+    def __init__(self, url: str, folder: Path, wanted: argparse.Namespace, lengths: str) -> None:
         config = peers.five_million()
         peers.random_model(config, SEED, 0.0).save_pretrained(folder / "model")
-        self.engine = NativeEngine.from_pretrained(folder / "model", stop_tokens=(peers.STOP,))
+        self.tokens, every = LENGTHS[lengths]
+        stops = range(1, config.vocab_size, every) if every else (peers.STOP,)
+        self.engine = NativeEngine.from_pretrained(folder / "model", stop_tokens=tuple(stops))
         self.streaming = Threaded(self.engine, rows=wanted.rows)
         self.renderer, self.folder, self.wanted = Words(config.vocab_size), folder, wanted
         self.endpoint = EndpointConfig(url, "rule", in_flight=wanted.in_flight)
         self.scenarios = [
             Scenario(f"s{n}", (Message("user", f"{QUESTION}{n}"),), CRITERIA, "train", Provenance("benchmark"),
-                     max_tokens=wanted.tokens)
+                     max_tokens=self.tokens)
             for n in range(wanted.replies // GROUP)
         ]  # fmt: skip
         self.caches = 0
@@ -145,10 +151,11 @@ class Workload:
     def rollout(self, engine: Engine, grader: Grader) -> tuple[list[Group], float, float]:
         """(groups, wall, CPU seconds) of one step's rollout."""
         bench = Bench(self.renderer, {"trait": grader}, {})
-        stream, tokens = ("benchmark",), self.wanted.tokens
         clock = peers.Clock()
         groups = asyncio.run(
-            roll_out(engine, bench, self.scenarios, stream=stream, group=GROUP, max_tokens=tokens)
+            roll_out(
+                engine, bench, self.scenarios, stream=("benchmark",), group=GROUP, max_tokens=self.tokens
+            )
         )
         cpu, wall = clock.read()
         assert all(rollout.status == "scored" for group in groups for rollout in group.rollouts)
@@ -197,6 +204,25 @@ def measure(work: Workload) -> dict[str, float]:
     }  # fmt: skip
 
 
+def repeated(url: str, wanted: argparse.Namespace, lengths: str) -> dict[str, Any]:
+    """All repeats of one kind of replies: medians and ranges."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        work = Workload(url, Path(folder), wanted, lengths)
+        measure(work)  # warm: imports, page cache
+        for _ in range(wanted.repeats):
+            rows.append(measure(work))
+            print(lengths, {name: round(value, 3) for name, value in rows[-1].items()}, flush=True)
+    return {
+        name: {
+            "median": round(float(np.median([row[name] for row in rows])), 3),
+            "range": [round(pick(row[name] for row in rows), 3) for pick in (min, max)],
+            "with_least_of_others": round(min(rows, key=lambda row: row["others"])[name], 3),
+        }
+        for name in rows[0]
+    }
+
+
 def busy_seconds() -> float:
     """CPU seconds that all processes of this machine have used, on all cores."""
     user, nice, system = map(int, Path("/proc/stat").read_text().split()[1:4])
@@ -205,32 +231,20 @@ def busy_seconds() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--replies", type=int, default=1024)
-    parser.add_argument("--tokens", type=int, default=28, help="of a reply")
     parser.add_argument("--in-flight", type=int, default=64)
-    parser.add_argument("--rows", type=int, default=ROWS, help="sampled at once while judging goes on")
+    parser.add_argument("--rows", type=int, default=ROWS, help="alive at a time while judging goes on")
     parser.add_argument("--inside", action="store_true", help="ask from the process that samples")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    rows = []
-    with tempfile.TemporaryDirectory() as folder, server() as url:
-        work = Workload(url, Path(folder), arguments)
-        measure(work)  # warm: imports, page cache
-        for _ in range(arguments.repeats):
-            rows.append(measure(work))
-            print({name: round(value, 3) for name, value in rows[-1].items()}, flush=True)
-    cases: dict[str, Any] = {
-        name: {
-            "median": round(float(np.median([row[name] for row in rows])), 3),
-            "range": [round(pick(row[name] for row in rows), 3) for pick in (min, max)],
-            "with_least_of_others": round(min(rows, key=lambda row: row["others"])[name], 3),
-        }
-        for name in rows[0]
-    }  # fmt: skip
+    with server() as url:
+        cases = {lengths: repeated(url, arguments, lengths) for lengths in LENGTHS}
     settings = vars(arguments) | {"delay_s": DELAY_S, "openai": version("openai")}
     name = "judging-inside" if arguments.inside else "judging"
-    peers.report(name, {"settings": settings, **cases}, cases["overlap"]["median"], {"prompts": SEED})
+    peers.report(
+        name, {"settings": settings, **cases}, cases["varied"]["overlap"]["median"], {"prompts": SEED}
+    )
 
 
 if __name__ == "__main__":
