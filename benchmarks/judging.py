@@ -8,7 +8,7 @@ loop's own rollout, 1,024 replies of a random model of 4.85 M parameters sampled
 time over the longer of sampling alone (in the engine's own batches, which are larger and hand nothing on before they end) and
 judging alone. `--inside` asks from the process that samples, for comparison.
 
-Two kinds of replies, each about 5 s of sampling: `varied`, where one token in 32 ends a reply and 50 is the limit (25 on average),
+Two kinds of replies, each about 5 s of sampling: `varied`, where one token in 32 ends a reply, 50 at most (25 on average),
 as replies differ in length; and `equal`, 28 tokens each, the worst case: none ends early, and then many do at once.
 
 Each repeat measures sampling, judging and both, one after the other. It wants two cores to itself; `others` is how many cores
