@@ -13,9 +13,9 @@ from evenkeel.grading.judge import JudgeConfig, JudgePaused
 from evenkeel.grading.judge_process import JudgeProcess
 from evenkeel.grading.judge_session import JudgeSession
 from evenkeel.records.errors import UserError
+from judge_tiny import request
 from loopback import Loopback, error
 from rule_judge import answer
-from test_judge import request
 from test_judge_session import train
 from training_tiny import tiny_checkpoint
 

@@ -23,9 +23,9 @@ from evenkeel.records.files import read_json
 from evenkeel.records.types import Reply, Scored
 from evenkeel.scenarios.scenario import TRAITS, Criterion
 from evenkeel.training.loop import train_arm
+from judge_tiny import CRITERIA, SCENARIO, judge_until_killed, request
 from loopback import Loopback, Response, completion, error
 from rule_judge import answer, question_of, reply_of
-from test_judge import CRITERIA, SCENARIO, judge_until_killed, request
 from training_tiny import (
     SOURCES,
     TinyRenderer,
