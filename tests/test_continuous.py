@@ -1,5 +1,6 @@
 """Continuous batching: the same tokens as batch by batch, each handed on when it ends, never too many at a time."""
 
+import weakref
 from dataclasses import replace
 from itertools import chain
 
@@ -24,7 +25,11 @@ def engine(tmp_path_factory):
 
 
 def sampled(engine, requests=REQUESTS, budget=LARGE, rows=continuous.ROWS):
-    return list(continuous.sample(engine.model, requests, engine.stop_tokens, budget, rows))
+    return [
+        ended
+        for ended in continuous.sample(engine.model, requests, engine.stop_tokens, budget, rows)
+        if ended
+    ]
 
 
 @pytest.fixture
@@ -62,7 +67,7 @@ def test_equal_requests_give_equal_bits(engine):
 def test_rows_that_end_together_come_together_and_the_short_ones_first(engine):
     requests = [SampleRequest(str(n), (3, 4), 2 + 3 * n, ("s", n)) for n in range(4)]
     unending = continuous.sample(engine.model, requests, (), LARGE)
-    assert [[one.request for one in ended] for ended in unending] == [["0"], ["1"], ["2"], ["3"]]
+    assert [[one.request for one in ended] for ended in unending if ended] == [["0"], ["1"], ["2"], ["3"]]
 
 
 def test_a_batch_begins_as_soon_as_there_is_room_and_no_sooner(engine, begun):
@@ -73,18 +78,20 @@ def test_a_batch_begins_as_soon_as_there_is_room_and_no_sooner(engine, begun):
     assert max(alive) > 8  # several at a time
 
 
-def test_the_caches_hold_no_more_than_the_budget(engine, begun, monkeypatch):
-    batches, _ = begun
-    largest = []
-    step = continuous.step
+def test_the_caches_hold_no_more_than_the_budget(engine, monkeypatch):
+    """Looked at when each has just been made: those before it must be gone, or fit beside it."""
+    held, made = [], []
 
-    def watched(model, caches, token_A):
-        largest.append(sum(cache.bins * cache.keys[0].shape[2] for cache in caches))
-        return step(model, caches, token_A)
+    class Watched(Batch):
+        def __init__(self, model, rows):
+            super().__init__(model, rows)
+            made.append(weakref.ref(self.cache))
+            held.append(sum(cache.places for one in made if (cache := one()) is not None))
 
-    monkeypatch.setattr(continuous, "step", watched)
+    monkeypatch.setattr(continuous, "Batch", Watched)
     sampled(engine, [replace(request, group=4) for request in REQUESTS], rows=64, budget=400)
-    assert len(batches) > 4 and 200 < max(largest) <= 400
+    assert len(made) > 8 and 200 < max(held) <= 400
+    assert sum(one() is not None for one in made) == 0
 
 
 def test_batches_begin_some_steps_apart(engine, monkeypatch):
@@ -92,7 +99,8 @@ def test_batches_begin_some_steps_apart(engine, monkeypatch):
     steps, step = [], continuous.step
     monkeypatch.setattr(continuous, "step", lambda *given: (steps.append(1), step(*given))[1])
     requests = [SampleRequest(str(n), (3, 4), 30, ("a", n), group=4) for n in range(8)]
-    ends = [(len(steps), len(ended)) for ended in continuous.sample(engine.model, requests, (), LARGE, 16)]
+    sampling = continuous.sample(engine.model, requests, (), LARGE, 16)
+    ends = [(len(steps), len(ended)) for ended in sampling if ended]
     assert [count for _, count in ends] == [4] * 8
     apart = np.diff([number for number, _ in ends])
     assert min(apart) >= 30 - 3 * continuous.APART and apart[0] == continuous.APART

@@ -76,6 +76,25 @@ def test_verdicts_reach_their_plays_whatever_the_batches(engine):
         )
 
 
+def test_judging_begins_while_others_are_sampled(engine):
+    class Counts:
+        turns = 0
+
+        def sample(self, requests):
+            self.turns += 1
+            return engine.sample(requests)
+
+    class Tells(LengthJudge):
+        async def grade(self, requests):
+            begun.append(counts.turns)
+            async for each in super().grade(requests):
+                yield each
+
+    counts, begun = Counts(), []
+    evaluate(counts, WordRenderer(), suite(), seed=3, judge=Tells(), batch_rows=2)
+    assert begun[0] == 2 and counts.turns > 10  # with the turn after the one that asked
+
+
 def test_a_verdict_that_fails_is_asked_for_again(engine):
     rows = evaluate(engine, WordRenderer(), suite(), seed=3, judge=LengthJudge())
     assert evaluate(engine, WordRenderer(), suite(), seed=3, judge=LengthJudge(fails_until=2)) == rows

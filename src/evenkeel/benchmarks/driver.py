@@ -159,6 +159,7 @@ async def _one_turn(
     batch = [_request(game, renderer, seed, temperature) for game in active]
     async for completion in engine.sample(batch):
         _answer(pending.pop(completion.request), completion, renderer.reply(completion), prefix)
+        await asyncio.sleep(0)  # an engine may sample without a pause, and judges want their turn
     if pending:
         raise RuntimeError(f"the engine returned no completion for request {next(iter(pending))!r}")
 

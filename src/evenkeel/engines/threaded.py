@@ -31,7 +31,7 @@ class Threaded(Engine):
         self.engine, self.rows = engine, rows
 
     async def sample(self, requests: Sequence[SampleRequest]) -> AsyncIterator[Completion]:
-        """Completions of all requests. Left early, it comes back when the batch in hand is done, and not before: nobody
+        """Completions of all requests. Left early, it comes back when the step or batch in hand is done, and not before: nobody
         may change the weights under it.
         """
         loop, arrived = asyncio.get_running_loop(), asyncio.Queue[Any]()
@@ -44,7 +44,8 @@ class Threaded(Engine):
         def work() -> None:
             try:
                 for completions in self._completions(requests):
-                    tell(arrived.put_nowait, completions)
+                    if completions:
+                        tell(arrived.put_nowait, completions)
                     if leaving.is_set():
                         break
                 tell(arrived.put_nowait, None)

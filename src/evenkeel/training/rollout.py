@@ -1,4 +1,4 @@
-"""One step's replies: sampled, graded as each group is complete, rewarded. Nothing here changes the policy."""
+"""One step's replies: sampled, graded as each ends, rewarded. Nothing here changes the policy."""
 
 from __future__ import annotations
 

@@ -42,6 +42,11 @@ class Cache:
         self.scale = config.head_dim**-0.5
         self._settle()
 
+    @property
+    def places(self) -> int:
+        """Tokens there is room for, empty slots included."""
+        return self.bins * (self.width + self.room * self.slots)
+
     def _settle(self) -> None:
         """Whether rows fill the grid in order; and bias_Q1GS, -inf on columns that are not a slot's to see.
 

@@ -31,12 +31,12 @@ def sample(
     budget: int,
     rows: int = ROWS,
 ) -> Iterator[list[Completion]]:
-    """Completions of all requests, those that end in the same step together, at once.
+    """Completions of all requests: after every step those that end with it, often none.
 
-    `rows` are alive at a time; `budget` is the size of their caches in tokens. Raises ValueError as `sampler.sample` does.
+    `rows` are alive at a time; `budget` is about the size of their caches in tokens. Raises ValueError as `sampler.sample` does.
     """
     stops_V = is_stop(model, stop_tokens)
-    waiting, under_way = deque(batches(requests, budget, max(1, rows // BATCHES))), list[Batch]()
+    waiting, under_way = deque(batches(requests, budget // BATCHES, max(1, rows // BATCHES))), list[Batch]()
     begun = steps = 0
     while waiting or under_way:
         if under_way:
@@ -46,9 +46,7 @@ def sample(
         if waiting and late and _room(under_way, waiting[0], rows, budget):
             under_way.append(Batch(model, waiting.popleft()))
             begun = min(begun + 1, BATCHES)
-        ended = [(batch, batch.draw(stops_V)) for batch in under_way]
-        if completions := [one for batch, finished in ended for one in batch.completions(finished)]:
-            yield completions
+        yield [one for batch in under_way for one in batch.completions(batch.draw(stops_V))]
         under_way = [batch for batch in under_way if batch.alive]
 
 
@@ -64,11 +62,6 @@ def _step(model: Transformer, under_way: Sequence[Batch]) -> None:
 def _room(under_way: Sequence[Batch], coming: Sequence[Row], rows: int, budget: int) -> bool:
     """Whether this batch may begin, too: neither too many rows alive nor too large a cache."""
     alive = sum(batch.alive for batch in under_way) + len(coming)
-    places = sum(_places(batch.rows) for batch in under_way) + _places(coming)
+    longest = max(len(row.request.prompt) for row in coming) + max(row.request.max_tokens for row in coming)
+    places = sum(batch.cache.places for batch in under_way) + len(coming) * longest
     return not under_way or (alive <= rows and places <= budget)
-
-
-def _places(rows: Sequence[Row]) -> int:
-    """Tokens that the cache of a batch holds at most."""
-    longest = max(len(row.request.prompt) for row in rows) + max(row.request.max_tokens for row in rows)
-    return len(rows) * longest

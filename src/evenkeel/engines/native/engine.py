@@ -24,7 +24,7 @@ from evenkeel.records.errors import UserError
 from evenkeel.records.types import Completion, SampleRequest, TrainSequence
 
 OPTIMIZER_FILE = "optimizer.safetensors"
-CACHE_BYTES = 2**28  # keys and values of one sampling batch
+CACHE_BYTES = 2**28  # keys and values while sampling
 
 
 class NativeEngine(Engine):

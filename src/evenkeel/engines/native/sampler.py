@@ -124,6 +124,8 @@ class Batch:
 
     def completions(self, finished: Tensor) -> list[Completion]:
         """Those of these rows."""
+        if not len(finished):
+            return []
         columns = (self.tokens_BT, self.logp_BT, self.length_B, self.stopped_B)
         found = zip(finished.tolist(), *(column[finished].tolist() for column in columns), strict=True)
         return [
