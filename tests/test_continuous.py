@@ -89,8 +89,8 @@ def test_the_caches_hold_no_more_than_the_budget(engine, monkeypatch):
             held.append(sum(cache.places for one in made if (cache := one()) is not None))
 
     monkeypatch.setattr(continuous, "Batch", Watched)
-    sampled(engine, [replace(request, group=4) for request in REQUESTS], rows=64, budget=400)
-    assert len(made) > 8 and 200 < max(held) <= 400
+    sampled(engine, [replace(request, group=4) for request in REQUESTS], rows=64, budget=150)
+    assert len(made) > 8 and 100 < max(held) <= 150
     assert sum(one() is not None for one in made) == 0
 
 
