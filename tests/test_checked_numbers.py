@@ -96,6 +96,11 @@ def test_no_text_breaks_the_reading_of_numbers(text):
         assert found is None or isinstance(found, Number | str)
 
 
+@pytest.mark.parametrize("text", [")π", "(2π", "3)π(", "√(2", "((((((π))))))"])
+def test_brackets_that_do_not_match_or_nest_deeply_are_no_number(text):
+    assert read("2(π+1)") is not None and read(text) is None
+
+
 @settings(max_examples=100, deadline=None)
 @given(top=st.integers(-999, 999), bottom=st.integers(2, 999))
 def test_fractions_are_exact(top, bottom):

@@ -44,17 +44,13 @@ def closed_form(text: str) -> str | None:
         .strip()
     )
     fits = len(latex) <= LONGEST and latex.count("sqrt") <= MOST_ROOTS and latex.count("^") <= MOST_POWERS
-    return (
-        latex
-        if fits and _depth(latex) <= DEEPEST and "**" not in latex and _GRAMMAR.fullmatch(latex)
-        else None
-    )
+    return latex if fits and _nested(latex) and "**" not in latex and _GRAMMAR.fullmatch(latex) else None
 
 
-def _depth(latex: str) -> int:
-    """How deep its brackets are nested."""
-    levels = itertools.accumulate((character in "({") - (character in ")}") for character in latex)
-    return max(levels, default=0)
+def _nested(latex: str) -> bool:
+    """Whether every bracket is closed, none before it is opened, and none too deep in others."""
+    levels = list(itertools.accumulate((character in "({") - (character in ")}") for character in latex))
+    return not levels or (min(levels) >= 0 and max(levels) <= DEEPEST and levels[-1] == 0)
 
 
 def same_value(gold: str, answer: str) -> bool:

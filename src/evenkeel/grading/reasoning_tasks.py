@@ -8,7 +8,7 @@ Deviations, so that nothing earns without being right:
 - Full marks or none. The package gives part of them for containing the answer: half for "15" where "5" is right.
 - A text that its scorer chokes on is wrong, provided that the scorer still accepts the entry's own answer.
 - Some scorers evaluate the reply as Python. They see only texts of a harmless alphabet (`HARMLESS`), in which right answers are
-  written; `REFUSED` lists tasks whose scorer cannot be trusted with any text at all.
+  written; `UNTRUSTED` lists tasks whose scorer cannot be trusted with any text at all.
 """
 
 from __future__ import annotations
@@ -24,17 +24,10 @@ from evenkeel.grading.stated import LONGEST as READ
 from evenkeel.grading.stated import bare
 from evenkeel.records.errors import UserError, did_you_mean
 from evenkeel.records.types import Scored
+from evenkeel.scenarios.standard.reasoning import UNTRUSTED
 
 LONGEST = 20_000  # characters of an answer
 FULL = 1 - 1e-9
-
-REFUSED: Mapping[str, str] = {
-    "coin_flip": 'its scorer gives full marks for a beginning of the answer ("0" for "0.25")',
-    "game_of_life_halting": "its scorer gives full marks for any text",
-    "puzzle24": "its scorer accepts other numbers than those of the puzzle",
-    "intermediate_integration": "its scorer simplifies whatever expression it is given, which may take hours",
-    "tower_of_hanoi": "its scorer prints every illegal move",
-}
 
 _SUM = (  # a sum of terms such as -3*x**2*y: no brackets, functions or words, no power of a power
     r"(?!.*\*\*\s*\d+\s*\*\*)"
@@ -67,9 +60,9 @@ def require(facts: Facts) -> None:
     """Raises UserError unless the task is known and trusted and its scorer accepts the entry's own answer."""
     task, entry = text_fact(facts, "task"), facts.get("entry")
     _scorer(task)
-    if task in REFUSED:
+    if task in UNTRUSTED:
         raise UserError(
-            f'the task "{task}" of reasoning-gym is refused: {REFUSED[task]}', fix="Leave it out."
+            f'the task "{task}" of reasoning-gym is refused: {UNTRUSTED[task]}', fix="Leave it out."
         )
     if not isinstance(entry, Mapping) or not isinstance(entry.get("answer"), str):
         raise UserError(

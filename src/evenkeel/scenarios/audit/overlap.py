@@ -41,7 +41,7 @@ def check(data: Data, against: Sequence[Path]) -> Iterator[Found]:
     for path in dict.fromkeys(path for path in files_below(against) if path.resolve() not in audited):
         shared: dict[int, str] = {}  # position of the row -> what it shares, the first passage
         try:
-            for chunk in _chunks(texts(path)):
+            for chunk in chunks(texts(path)):
                 found = _WORD.findall(f" {BREAK} ".join(chunk).casefold())
                 words += len(found)
                 for position, passage in own.shared(found):
@@ -121,7 +121,7 @@ def row_texts(row: ScenarioRow) -> Iterator[str]:
     yield from (reply.text for reply in row.replies)
 
 
-def _chunks(parts: Iterable[str]) -> Iterator[list[str]]:
+def chunks(parts: Iterable[str]) -> Iterator[list[str]]:
     """Texts in groups of at least CHUNK characters."""
     held: list[str] = []
     size = 0

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evenkeel.records.errors import UserError
-from evenkeel.scenarios.audit.overlap import _chunks
+from evenkeel.scenarios.audit.overlap import chunks
 from evenkeel.scenarios.audit.texts import Unread, files_below, texts
 from evenkeel.scenarios.scenario import Scenario
 from evenkeel.scenarios.standard.compared import Contamination, Prompts, Rule, Sources
@@ -71,7 +71,7 @@ def find_contamination(
         prompts.look(name, held)
     for path in files:
         try:
-            for chunk in _chunks(texts(path)):
+            for chunk in chunks(texts(path)):
                 prompts.look(str(path), chunk, equal=True)
         except Unread as error:
             unread.append(f"{path}: {error}")

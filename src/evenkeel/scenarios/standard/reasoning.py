@@ -26,6 +26,15 @@ NONSENSE = "none of this is an answer"
 _PROCESS = "its questions differ from one process to the next"
 _NO_ANSWER = "its entries have no answer with which the scorer could be tried"
 _JSON = "its scorer does not know its own answer once an entry has been stored"
+UNTRUSTED: Mapping[str, str] = {
+    "game_of_life_halting": "its scorer takes any text for a right answer",
+    "coin_flip": 'its scorer takes the beginning of an answer ("0" for "0.25") for the whole',
+    "puzzle24": "its scorer takes other numbers than those of the puzzle",
+    "intermediate_integration": "its scorer simplifies whatever it is given, which may take hours",
+    "tower_of_hanoi": "its scorer prints every move that is not allowed",
+}
+"""Task -> why what its scorer says of a reply means nothing."""
+
 REFUSED: Mapping[str, str] = {
     **dict.fromkeys(
         ("isomorphic_strings", "knight_swap", "list_functions", "polynomial_multiplication", "ransom_note", "word_ladder"),
@@ -33,11 +42,7 @@ REFUSED: Mapping[str, str] = {
     ),
     **dict.fromkeys(("boxnet", "graph_color", "propositional_logic", "rubiks_cube", "rush_hour"), _NO_ANSWER),
     **dict.fromkeys(("arc_agi", "rearc"), _JSON),
-    "game_of_life_halting": "its scorer takes any text for a right answer",
-    "coin_flip": "its scorer takes the beginning of an answer for the whole",
-    "puzzle24": "its scorer takes other numbers than those of the puzzle",
-    "intermediate_integration": "its scorer simplifies whatever it is given, which may take hours",
-    "tower_of_hanoi": "its scorer prints every move that is not allowed",
+    **UNTRUSTED,
     "composite": "name the tasks themselves",
 }  # fmt: skip
 """Task -> why it is not offered, as measured with version 0.1.25."""
