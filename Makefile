@@ -38,8 +38,8 @@ smoke-text: setup
 	$(ONE_THREAD) $(BIN)/python scripts/smoke_text.py
 
 lint: setup
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests scripts benchmarks
+	$(BIN)/ruff format --check src tests scripts benchmarks
 
 types: setup
 	$(BIN)/mypy

@@ -107,8 +107,7 @@ def _rose(name: str, stage: Path, steps: int) -> list[str]:
     """The rewarded behaviour on trait prompts, in the first and in the last third of training."""
     shares = {"first": [], "last": []}
     for shard in sorted(stage.glob("completions-*.jsonl.gz")):
-        for line in gzip.open(shard, "rt"):
-            row = json.loads(line)
+        for row in map(json.loads, gzip.decompress(shard.read_bytes()).splitlines()):
             third = "first" if row["step"] < steps / 3 else "last" if row["step"] >= 2 * steps / 3 else None
             if row["source"] == "trait" and third:
                 shares[third].append(rewarded(row["text"]))
