@@ -92,7 +92,7 @@ def test_judging_begins_while_others_are_sampled(engine):
 
     counts, begun = Counts(), []
     evaluate(counts, WordRenderer(), suite(), seed=3, judge=Tells(), batch_rows=2)
-    assert begun[0] == 2 and counts.turns > 10  # with the turn after the one that asked
+    assert begun[0] == 2 < counts.turns  # with the turn after the one that asked, and others follow
 
 
 def test_a_verdict_that_fails_is_asked_for_again(engine):
