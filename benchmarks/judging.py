@@ -41,7 +41,7 @@ from evenkeel.engines.native.engine import NativeEngine
 from evenkeel.engines.threaded import Threaded
 from evenkeel.grading.collect import collect
 from evenkeel.grading.grader import Grader, GradeRequest
-from evenkeel.grading.judge import JudgeConfig
+from evenkeel.grading.judge import ByCriteria, JudgeConfig
 from evenkeel.grading.judge_process import JudgeProcess
 from evenkeel.grading.judge_session import JudgeSession
 from evenkeel.records.types import Completion, Message, Outcome, Provenance, Reply, Scored
@@ -101,8 +101,8 @@ class Words:
         return peers.random_prompts(1, 32, 48, self.vocabulary, number)[0]
 
     def completion(self, text: str) -> tuple[int, ...]:
-        """Not needed."""
-        raise NotImplementedError
+        """The tokens of its words."""
+        return tuple(int(word[1:]) for word in text.split())
 
     def reply(self, completion: Completion) -> Reply:
         """The text, whole."""
@@ -110,18 +110,10 @@ class Words:
         return Reply(text, text)
 
 
-class AtOnce:
+class AtOnce(ByCriteria):
     """A grader that costs nothing."""
 
     name, version = "at once", "1"
-
-    def criteria(self, scenario: Scenario) -> tuple[str, ...]:
-        """The scenario's."""
-        return tuple(criterion.id for criterion in scenario.criteria)
-
-    def points(self, scenario: Scenario) -> tuple[float, ...]:
-        """Theirs."""
-        return tuple(criterion.points for criterion in scenario.criteria)
 
     async def grade(self, requests: Sequence[GradeRequest]) -> AsyncIterator[tuple[str, Outcome]]:
         """Nothing is met."""

@@ -49,7 +49,7 @@ class Threaded(Engine):
                     if leaving.is_set():
                         break
                 tell(arrived.put_nowait, None)
-            except BaseException as error:
+            except BaseException as error:  # raised again where the completions are waited for
                 tell(arrived.put_nowait, error)
             finally:
                 tell(ended.set)

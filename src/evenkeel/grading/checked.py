@@ -121,4 +121,5 @@ async def _awaited(request: str, outcome: Awaitable[Outcome]) -> tuple[str, Outc
 
 
 def _crashed(crash: Exception) -> Unscorable:
+    """No verdict: a reply that some check chokes on must neither end the run nor earn or cost anything."""
     return Unscorable(f"the check crashed: {type(crash).__name__}: {str(crash)[:200]}")

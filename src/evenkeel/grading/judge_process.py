@@ -260,7 +260,7 @@ async def _grade(
         end = JudgePaused(str(paused))
     except UserError as error:
         end = UserError(str(error))
-    except Exception as error:
+    except Exception as error:  # whoever waits in the other process must hear of it
         traceback.print_exc()
         end = RuntimeError(f"the judging process failed: {type(error).__name__}: {error}")
     outbox.put((number, end))

@@ -105,7 +105,7 @@ class Border:
             packed = self.packed(answer)
         except Stop:
             raise
-        except BaseException as error:
+        except BaseException as error:  # the other end raises it: code must not see where it runs
             packed = self.packed({"error": self._describe(error)})
         self.before_answer()
         return packed
@@ -216,7 +216,7 @@ class Border:
         try:
             arguments = [encode(each, self._stay) for each in error.args]
             json.dumps(arguments)
-        except Exception:
+        except Exception:  # an argument that is no plain value, or whose methods fail
             arguments = [f"{error!s:.1000}"]
         return {"bases": self._bases(type(error).__mro__), "arguments": arguments}
 

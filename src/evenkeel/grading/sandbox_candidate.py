@@ -25,7 +25,7 @@ class Answering(Border):
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
-            except Exception:
+            except Exception:  # the reply has put something else there, or closed it
                 continue
 
 
